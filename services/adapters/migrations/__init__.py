@@ -1,0 +1,1 @@
+"""The ops store's schema, revision by revision."""
