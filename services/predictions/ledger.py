@@ -1,0 +1,94 @@
+"""What is known about the files of a log, and what a new look at the folder changes. Reading files is the adapter's."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from services.core.window import HOUR, TimeWindow, floor_to
+
+
+class FileState(StrEnum):
+    """Where a file stands."""
+
+    NEW = "new"  # its facts are known, its hours not counted yet
+    OK = "ok"
+    QUARANTINED = "quarantined"  # cannot be read; looked at again when it changes
+    GONE = "gone"  # deleted, and its hours not counted again yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A file as the folder shows it."""
+
+    path: str
+    size: int
+    mtime: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFile:
+    """A file as the ledger knows it. `versions` maps version to rows; `undated` counts rows without a time."""
+
+    path: str
+    size: int
+    mtime: datetime
+    state: FileState
+    reason: str = ""
+    rows: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    versions: Mapping[str, int] = field(default_factory=dict)
+    undated: int = 0
+    lacks: tuple[str, ...] = ()  # declared columns that the file does not have
+
+    @property
+    def hours(self) -> list[TimeWindow]:
+        """The hours from its first row to its last."""
+        if self.first is None or self.last is None:
+            return []
+        return list(TimeWindow(floor_to(self.first, HOUR), self.last).buckets(HOUR)) or [_hour(self.first)]
+
+    def detail(self) -> dict[str, Any]:
+        """Return what the ledger keeps as JSON."""
+        return {"versions": dict(self.versions), "undated": self.undated, "lacks": list(self.lacks)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What to do about a folder: files to look into, and files that are no longer there."""
+
+    look: tuple[Found, ...]
+    gone: tuple[LogFile, ...]
+
+
+def changes(known: Mapping[str, LogFile], found: Iterable[Found]) -> Changes:
+    """Compare the ledger with the folder: a file counts as changed when its size or time is another."""
+    there = {file.path: file for file in found}
+    look = tuple(
+        file for path, file in sorted(there.items())
+        if path not in known or (known[path].size, known[path].mtime) != (file.size, file.mtime)
+        or known[path].state is FileState.GONE
+    )
+    gone = tuple(f for path, f in sorted(known.items()) if path not in there and f.state is not FileState.GONE)
+    return Changes(look=look, gone=gone)
+
+
+def touched(files: Iterable[LogFile]) -> list[TimeWindow]:
+    """Return the hours that any of the files has rows in, oldest first."""
+    return sorted({hour for file in files for hour in file.hours}, key=lambda hour: hour.start)
+
+
+def overlapping(files: Iterable[LogFile], window: TimeWindow) -> list[LogFile]:
+    """Return the readable files that may have rows inside the window."""
+    return [
+        file for file in files
+        if file.state in (FileState.NEW, FileState.OK) and file.first is not None and file.last is not None
+        and file.first < window.end and file.last >= window.start
+    ]
+
+
+def _hour(moment: datetime) -> TimeWindow:
+    start = floor_to(moment, HOUR)
+    return TimeWindow(start, start + HOUR)
