@@ -1,0 +1,1 @@
+"""How far one profile is from another, and whether that is more than noise."""
