@@ -1,0 +1,1 @@
+"""Data checks: missing, corrupt, out of range, unseen, duplicate, volume, freshness."""

@@ -1,0 +1,1 @@
+"""Model quality with late labels, and its estimate before they come."""

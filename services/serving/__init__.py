@@ -1,0 +1,1 @@
+"""Latency, errors and outage of what users get."""

@@ -1,0 +1,1 @@
+"""Test sets against training and live data, and the gates a candidate must pass."""
