@@ -1,0 +1,1 @@
+"""Rules, incidents, who is told and when."""
