@@ -1,0 +1,171 @@
+"""Find the lines of a log that can explain a failure: exception lines, errors and fatal words, not frames or chatter.
+
+Quoted source code is left out, because `except FileNotFoundError:` in a frame is not a missing file. Which class a
+line means is decided in classify.py.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from services.training.log_lines import Bare, Words, split
+
+_QUIET: Final = Words("info|debug|trace|warning: ", r"(?<!=)\b(?-i:INFO|DEBUG|TRACE)\b|(?-i:\wWarning: )")
+_SURVIVED: Final = Words(
+    "retry|falling back|ignor|skipping", r"\b(?:retrying|will retry|falling back|ignored|ignoring|skipping)\b"
+)
+# What TensorFlow says as an error at every start, on machines without a card as well as on those with one.
+_STARTUP: Final = Words(
+    "factory|cuinit|cuda drivers|dlopen some gpu|tensorrt",
+    r"unable to register \w+ factory|failed call to cuInit|could not find cuda drivers|cannot dlopen some gpu libraries"
+    r"|could not find tensorrt",
+)
+_FRAME: Final = re.compile(
+    r"""^\s*(?:File\ "[^"]+",\ line\ \d+|at\ [\w.$<>]+\(|\#\d+\s+0x|\^|~{2,}|\.\.\.\s<)""", re.VERBOSE
+)
+_TRACEBACK: Final = re.compile(r"^\W*(?:Original |Exception Group )?(?:Traceback|Stack) \(most recent call last\)")
+_CHAINED: Final = re.compile(r"The above exception was the direct cause|During handling of the above exception")
+_NAMES: Final = ("error", "exception", "interrupt", "Exit", "Fail", "Fault", "Timeout", "OutOfRes", "Iteration",
+                 "NotFound", "Diverged")
+_EXCEPTION: Final = re.compile(
+    r"^(?:E\s{2,}|Caused by: |Exception in thread \"[^\"]*\" |what\(\):\s*|[\w./-]+: )?"
+    r"((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:(?i:Error|Exception|Interrupt)|Exit|Failure|Failed|Fault|Timeout|OutOfResources"
+    r"|Iteration|NotFound|Diverged))(?::\s?(.*))?$"
+)
+_ANY_EXCEPTION: Final = re.compile(r"^((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?::\s(.*)|:?)$")
+# Somebody else's failure passed on: true, and no explanation.
+_WRAPPER: Final = Words(
+    "childfailed|calledprocess|raytask|rayactor|workercrashed|unexpectedly|brokenprocess|process|systemexit|non-zero"
+    "|terminatedworker|code 1|closing signal|forcefully|exitcode|launch.py|root cause",
+    r"ChildFailedError|CalledProcessError|RayTaskError|RayActorError|WorkerCrashedError|exited unexpectedly"
+    r"|BrokenProcessPool|ProcessRaisedException|ProcessExitedException|SystemExit|non-zero exit (?:code|status)"
+    r"|TerminatedWorkerError|exit(?:ed)? with (?:exit )?code 1\b|Sending process \d+ closing signal"
+    r"|forcefully exiting via SIGKILL|exitcode *: *1\b|launch\.py: error|Root Cause|error: .*exit code 1\b",
+)
+_PROGRESS: Final = Words(
+    "epoch|step|iter|batch|%|it/s|s/it|loss|resum|restart|recover|retr|continu",
+    r"\b(?:epoch|step|iter(?:ation)?|batch|global_step)\b[^\n]{0,12}\d|\d+%\||\bit/s\b|s/it\b|\bloss\b\s*[=:]"
+    r"|\b(?:resum|restart|recover|retr(?:y|ied)|continu)\w*",
+)
+
+
+class Weight(StrEnum):
+    """How much a line says."""
+
+    EXCEPTION = "exception"
+    ERROR = "error"
+    WRAPPER = "wrapper"
+    WARNING = "warning"
+    SURVIVED = "survived"  # it says itself that the job went on
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line that may explain the failure.
+
+    `type` and `message` are of an exception; `frame` is the deepest frame of the job's own code.
+    """
+
+    index: int
+    text: str
+    weight: Weight
+    type: str = ""
+    message: str = ""
+    frame: str = ""
+    frames: tuple[str, ...] = ()
+    chained: bool = False  # it was raised while an earlier one was handled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """The telling lines of a log, oldest first, and where ordinary progress was printed."""
+
+    lines: tuple[Line, ...]
+    progress: tuple[int, ...]
+
+
+def read(text: str) -> Log:
+    """Return the telling lines of a log."""
+    reader = _Reader()
+    for index, bare in enumerate(split(text)):
+        reader.take(index, bare)
+    return Log(lines=tuple(reader.found), progress=tuple(reader.progress))
+
+
+class _Reader:
+    """Walks a log once, and knows whether it stands inside a traceback."""
+
+    def __init__(self) -> None:
+        self.found: list[Line] = []
+        self.progress: list[int] = []
+        self._frames: list[str] = []
+        self._inside = self._quoted = self._chained = False
+
+    def take(self, index: int, bare: Bare) -> None:
+        """Read the next line."""
+        text = bare.text.strip()
+        if not text:
+            return
+        if _CHAINED.search(text):
+            self._chained = True
+        elif _TRACEBACK.match(text):
+            self._inside, self._quoted, self._frames = True, False, []
+        elif _FRAME.match(bare.text):
+            if text.startswith("File "):
+                self._frames.append(text)
+                self._quoted = True
+        elif bare.text[:1] in " \t" and (self._inside or self._quoted):
+            # The line of source that a frame quotes, or its underlining.
+            self._quoted = False
+        elif exception := self._exception(text, bare.level):
+            self.found.append(Line(
+                index=index, text=text,
+                weight=Weight.WRAPPER if _WRAPPER.found(text, text.lower()) else Weight.EXCEPTION,
+                type=exception[1], message=exception[2] or "", frame=_own(self._frames), frames=tuple(self._frames),
+                chained=self._chained))
+            self._inside = self._quoted = self._chained = False
+            self._frames = []
+        else:
+            self._inside = False
+            self.found.append(Line(index=index, text=text, weight=_weight(text, bare.level)))
+            if _PROGRESS.found(text, text.lower()):
+                self.progress.append(index)
+
+    def _exception(self, text: str, level: str) -> re.Match[str] | None:
+        lower = text.lower()
+        named = any(name in text or name in lower for name in _NAMES)
+        if self._inside:
+            return (_EXCEPTION.match(text) if named else None) or _ANY_EXCEPTION.match(text)
+        # Outside a traceback an exception's name in a warning is a report of something survived.
+        if not named or _weight(text, level) in {Weight.PLAIN, Weight.WARNING, Weight.SURVIVED}:
+            return None
+        return _EXCEPTION.match(text)
+
+
+def _weight(text: str, level: str) -> Weight:
+    lower = text.lower()
+    if _WRAPPER.found(text, lower):
+        return Weight.WRAPPER
+    if _STARTUP.found(text, lower):
+        return Weight.WARNING
+    if level.startswith(("CRIT", "FATAL", "ERR")):
+        return Weight.ERROR
+    if level in {"INFO", "DEBUG", "TRACE", "NOTICE"} or _QUIET.found(text[:160], lower[:160]):
+        return Weight.PLAIN
+    if _SURVIVED.found(text, lower):
+        return Weight.SURVIVED
+    return Weight.WARNING if level.startswith("WARN") else Weight.ERROR
+
+
+def _own(frames: list[str]) -> str:
+    """Return the deepest frame in the job's own code as `file:function`, else the deepest of all."""
+    told = [f for f in frames if f.startswith("File ")]
+    own = [f for f in told if not re.search(r"site-packages|dist-packages|/lib/python|<frozen|<string>", f)]
+    if not told:
+        return ""
+    match = re.match(r'File "([^"]+)", line \d+(?:, in (.+))?', (own or told)[-1])
+    if not match:
+        return ""
+    return f"{match[1].replace(chr(92), '/').rsplit('/', 1)[-1]}:{(match[2] or '').strip()}"

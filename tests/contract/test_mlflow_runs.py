@@ -1,0 +1,171 @@
+"""What the mirror reads from a real MLflow store, and how it says that there is none."""
+
+import socket
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from services.adapters.house_tables import SourceTable
+from services.adapters.mlflow_runs import MlflowRuns
+from services.adapters.mlflow_sql import MlflowSql
+from services.adapters.ops_db import OpsDb
+from services.adapters.registry_table import RegistryTable
+from services.adapters.run_mirror import MirrorCursor, RunMirror
+from services.errors import SourceMalformed, SourceUnavailable
+from services.monitor.steps.mirror import MirrorStep
+from services.training.failure_rules import Rules
+from services.training.ports import RunFilter
+from services.training.run import Effective
+from tests.training_fixtures import ListedSource
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+HOSTILE = "=cmd|'/c calc'!A0 <script>**x**</script> [a](javascript:1)"
+
+
+def ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory):
+    import mlflow
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Param, RunTag
+
+    folder = tmp_path_factory.mktemp("mlflow")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    mlflow.set_tracking_uri(uri)
+    client = MlflowClient(uri)
+    experiment = client.create_experiment("churn", artifact_location=str(folder / "artifacts"))
+    ids = {}
+
+    def add(name: str, *, start: datetime, end: datetime | None, tags=(), metrics=(), params=()):
+        run = client.create_run(experiment, start_time=ms(start), run_name=name)
+        client.log_batch(run.info.run_id, metrics=[Metric(*m) for m in metrics], params=[Param(*p) for p in params],
+                         tags=[RunTag(*t) for t in tags])
+        if end is not None:
+            client.set_terminated(run.info.run_id, "FINISHED", end_time=ms(end))
+        ids[name] = run.info.run_id
+
+    hour = timedelta(hours=1)
+    add("odd", start=NOW - 3 * hour, end=NOW - 2 * hour, params=[("long", "x" * 6000)], tags=[("note", HOSTILE)],
+        metrics=[(name, float(value), ms(NOW), 1) for name, value in
+                 (("nan", "nan"), ("inf", "inf"), ("minus", "-inf"))])
+    add(HOSTILE, start=NOW - 4 * hour, end=NOW - 3 * hour)
+    add("deleted", start=NOW - 5 * hour, end=NOW - 4 * hour)
+    add("open", start=NOW - hour / 2, end=None)
+    add("ahead", start=NOW + 9 * hour, end=None)
+    add("backwards", start=NOW - hour, end=NOW - 2 * hour)
+    client.delete_run(ids["deleted"])
+    client.log_text(ids["odd"], "MemoryError", "ops/log_tail.txt")
+    client.log_text(ids["odd"], "x" * 300_000, "ops/huge.txt")
+    client.create_registered_model("m")
+    for _ in range(2):
+        client.create_model_version("m", f"file://{folder}/artifacts", ids["odd"], tags={"k": HOSTILE})
+    client.set_registered_model_alias("m", "champion", "1")
+    return uri, ids, client
+
+
+def mirror_of(db: OpsDb, source: MlflowRuns) -> tuple[MirrorStep, RunMirror, RegistryTable]:
+    runs, registry = RunMirror(db), RegistryTable(db)
+    return MirrorStep(source, runs, registry, MirrorCursor(SourceTable(db)), rules=Rules), runs, registry
+
+
+def test_every_odd_run_is_read_as_text_and_none_is_dropped(store, db: OpsDb) -> None:
+    uri, ids, _ = store
+    step, runs, _ = mirror_of(db, MlflowRuns(uri))
+    assert step.run(now=NOW).startswith("6 runs read, 6 changed, 2 versions, 1 aliases")
+    values = {v.key: v for v in runs.values(ids["odd"])}
+    assert [(values[k].text, values[k].number) for k in ("nan", "inf", "minus")] == [
+        ("nan", None), ("inf", None), ("-inf", None)]
+    assert (len(values["long"].text), values["note"].text) == (6000, HOSTILE)
+    assert runs.get(ids[HOSTILE]).name == HOSTILE
+    assert runs.get(ids["deleted"]).deleted
+    assert runs.get(ids["open"]).effective is Effective.RUNNING
+    assert "ahead of ours" in runs.get(ids["ahead"]).evidence
+    assert runs.get(ids["backwards"]).duration_s is None
+    assert runs.count(RunFilter(deleted=True)) == 6
+
+
+def test_new_runs_and_a_moved_alias_arrive_with_the_next_pass(store, db: OpsDb) -> None:
+    uri, ids, client = store
+    step, runs, registry = mirror_of(db, MlflowRuns(uri))
+    step.run(now=NOW)
+    assert registry.champion("m").version == "1"
+    client.set_registered_model_alias("m", "champion", "2")
+    client.restore_run(ids["deleted"])
+    client.set_tag(ids["odd"], "ops.data_rows", "42")
+    fresh = client.create_run(client.get_experiment_by_name("churn").experiment_id, start_time=ms(NOW))
+    step.run(now=NOW + timedelta(seconds=40))
+    assert registry.champion("m").version == "2"
+    assert runs.get(fresh.info.run_id).status == "RUNNING"
+    step.run(now=NOW + timedelta(days=1, seconds=50))
+    assert (runs.get(ids["deleted"]).deleted, runs.get(ids["odd"]).data_rows) == (False, 42)
+
+
+@pytest.mark.parametrize("source", ["mlflow", "fake"])
+def test_a_run_that_began_and_ended_since_is_told_once(store, source: str) -> None:
+    uri, ids, _ = store
+    runs = MlflowRuns(uri)
+    if source == "fake":
+        runs = ListedSource([run for page in runs.everything() for run in page])
+    newest = max(run.start_ms for page in runs.started_since(0) for run in page if run.run_id != ids["ahead"])
+    began = {run.run_id for page in runs.started_since(newest - 1) for run in page}
+    ended = {run.run_id for page in runs.ended_since(0, started_by=newest - 1) for run in page}
+    assert began
+    assert ended
+    assert not began & ended
+
+
+def test_small_texts_are_fetched_and_huge_ones_left_where_they_are(store) -> None:
+    uri, ids, _ = store
+    assert MlflowRuns(uri).texts(ids["odd"]) == {"ops/log_tail.txt": "MemoryError"}
+    assert MlflowRuns(uri).texts(ids["open"]) == {}
+
+
+def test_the_database_itself_tells_the_same_runs_as_mlflow(store) -> None:
+    uri, _, _ = store
+
+    def told(source: MlflowRuns) -> dict[str, object]:
+        runs = [run for page in source.everything() for run in page]
+        return {r.run_id: (r.status, r.start_ms, r.end_ms, r.name, r.deleted, r.experiment, r.params, r.tags,
+                           sorted(map(repr, r.metrics))) for r in runs}
+
+    assert told(MlflowSql(uri, sql=uri)) == told(MlflowRuns(uri))
+
+
+def test_a_schema_that_nobody_tried_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        other.execute("INSERT INTO alembic_version VALUES ('abc')")
+    other.close()
+    with pytest.raises(SourceMalformed, match=r"has schema abc, .* empty tracking\.sql"):
+        list(MlflowSql("http://127.0.0.1:9", sql=f"sqlite:///{tmp_path}/other.db").everything())
+
+
+def test_the_database_is_never_written_through_the_fast_road(store) -> None:
+    uri, _, _ = store
+    with MlflowSql(uri, sql=uri)._engine.connect() as connection, pytest.raises(OperationalError, match="readonly"):
+        connection.execute(text("DELETE FROM runs"))
+
+
+def test_a_missing_store_is_one_line_and_is_not_created(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnavailable, match=r"there is no file .*none\.db"):
+        MlflowRuns(f"sqlite:///{tmp_path}/none.db").experiments()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_does_not_answer_is_one_line_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    with pytest.raises(SourceUnavailable) as caught:
+        MlflowRuns(f"http://127.0.0.1:{port}").experiments()
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(f"MLflow at http://127.0.0.1:{port} does not answer")
+    assert len(str(caught.value)) < 600
