@@ -1,0 +1,1 @@
+"""Releases: evidence, approvals, rollout, rollback, and the intent that targets are driven to."""
