@@ -1,0 +1,1 @@
+"""The bundled serving process: split, answer, log."""
