@@ -1,0 +1,1 @@
+"""The steps of a pass, one module per subject; each is idempotent and may be killed at any point."""
