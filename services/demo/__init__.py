@@ -1,0 +1,1 @@
+"""A demonstration on real flights, real models and real failures."""
