@@ -1,0 +1,1 @@
+"""Three faces over services: web pages, the command line, and reports. They ask, draw and forward the click."""

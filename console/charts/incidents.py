@@ -1,0 +1,34 @@
+"""The evidence of an incident: the measurement that names it, over the day before, its limit, and the opening."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import altair as alt
+
+from console.charts.theme import Palette, finish, threshold, time_axis
+
+Row = dict[str, Any]
+
+
+def evidence(rows: Sequence[Row], *, opened: datetime, limit: float | None, unit: str, colours: Palette) -> Any:
+    """Return the chart of `rows` (`at`, `value`, `word`), with a rule where the incident opened."""
+    data = alt.Data(values=[{**r, "at": r["at"].isoformat()} for r in rows])
+    base = alt.Chart(data).encode(x=time_axis())
+    line = base.mark_line(color=colours.accent, strokeWidth=1.6).encode(y=alt.Y("value:Q", title=unit or None))
+    dots = base.mark_point(filled=True, size=28).encode(
+        y=alt.Y("value:Q"),
+        color=alt.Color("word:N", legend=None, scale=alt.Scale(
+            domain=["fine", "warn", "failing", "unsure", "monitor error"],
+            range=[colours.fine, colours.warn, colours.failing, colours.unsure, colours.error])),
+        tooltip=[alt.Tooltip("at:T", format="%d %b %H:%M"), alt.Tooltip("value:Q", format=".4g"),
+                 alt.Tooltip("word:N"), alt.Tooltip("n:Q")],
+    )
+    mark = alt.Data(values=[{"at": opened.isoformat(), "label": "opened"}])
+    rule = alt.Chart(mark).mark_rule(color=colours.failing, strokeWidth=1.2).encode(x=alt.X("at:T"))
+    words = alt.Chart(mark).mark_text(align="left", dx=4, baseline="top", color=colours.failing, fontSize=12).encode(
+        x=alt.X("at:T"), y=alt.value(0), text=alt.Text("label:N"))
+    layers = [line, dots, rule, words]
+    if limit is not None:
+        layers.append(threshold(limit, f"limit {limit:g}", colours))
+    return finish(alt.layer(*layers), colours, height=200)
