@@ -61,8 +61,10 @@ class Visitor:
             self.page.wait_for_selector(READY, timeout=60_000)
             # Before its first run a page is "not running" too.
             self.page.wait_for_selector(".il-end", state="attached", timeout=60_000)
-            # A stale element is drawn pale until its new self arrives; axe would measure the pale one.
-            self.page.wait_for_function("() => !document.querySelector('[data-stale=\"true\"]')", timeout=60_000)
+            # A stale element is drawn pale until its new self arrives; axe would measure the pale one. A skeleton
+            # stands where the code of a widget's kind is still being fetched: its links are not there yet.
+            self.page.wait_for_function(
+                "() => !document.querySelector('[data-stale=\"true\"], [data-testid=\"stSkeleton\"]')", timeout=60_000)
             self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         return self.page
 
