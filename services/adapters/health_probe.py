@@ -26,6 +26,9 @@ class HealthProbe:
         self._settings = settings
         # Since when each address has said the same; a restart of the monitor begins anew.
         self._since: dict[tuple[str, str], tuple[bool | None, datetime]] = {}
+        # One gateway speaks for every model behind it: within a pass, which has one `now`, each address is asked once.
+        self._answers: dict[str, tuple[httpx.Response | None, str]] = {}
+        self._answered_at: datetime | None = None
 
     def ask(self, model: str, environment: str, *, now: datetime) -> Probe | None:
         """Return what the address answered, or None where no address is known for this model and environment."""
@@ -48,19 +51,32 @@ class HealthProbe:
 
     def _gateway(self, found: Address, model: str, environment: str, now: datetime) -> Probe | None:
         url = f"{found.url}/health"
-        response, said = _get(url)
+        response, said = self._once(url, now)
         if response is None:
             return self._probe(url, model, environment, False, said, now)
         routes = _routes(response)
         mine = [r for r in routes if (r.get("environment"), r.get("model")) == (environment, model)]
         if routes and not mine:
             return None  # the gateway is there, and this model was never routed to here
-        if _foreign(found):
+        if self._foreign(found, now):
             # A port that became free is soon another's: its health says nothing about ours.
             said = f"another gateway answers at {found.url}: it refuses this home's token"
             return self._probe(url, model, environment, False, said, now)
         well = bool(mine and mine[0].get("ready"))
         return self._probe(url, model, environment, well, "ok" if well else "no version of it can answer", now)
+
+    def _foreign(self, found: Address, now: datetime) -> bool:
+        response, _ = self._once(f"{found.url}/control", now, {"Authorization": f"Bearer {found.token}"})
+        return response is not None and response.status_code in {401, 403}
+
+    def _once(
+        self, url: str, now: datetime, headers: Mapping[str, str] | None = None
+    ) -> tuple[httpx.Response | None, str]:
+        if now != self._answered_at:
+            self._answers, self._answered_at = {}, now
+        if url not in self._answers:
+            self._answers[url] = _get(url, headers)
+        return self._answers[url]
 
     def _probe(
         self, url: str, model: str, environment: str, well: bool, said: str, now: datetime
@@ -69,11 +85,6 @@ class HealthProbe:
         since = before[1] if before and before[0] == well else now
         self._since[model, environment] = (well, since)
         return Probe(url=url, well=well, said=said, at=now, since=since)
-
-
-def _foreign(found: Address) -> bool:
-    response, _ = _get(f"{found.url}/control", headers={"Authorization": f"Bearer {found.token}"})
-    return response is not None and response.status_code in {401, 403}
 
 
 def _get(url: str, headers: Mapping[str, str] | None = None) -> tuple[httpx.Response | None, str]:

@@ -23,9 +23,11 @@ class Health:
         self.routes = [{"environment": "production", "model": "fares", "ready": True}]
         self.status = 200
         self.token = "t"
+        self.asked: list[str] = []
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                outer.asked.append(self.path)
                 body = json.dumps({"routes": outer.routes}).encode()
                 given = self.headers["Authorization"] == f"Bearer {outer.token}"
                 self.send_response(401 if self.path == "/control" and not given else outer.status)
@@ -116,3 +118,14 @@ def test_another_gateway_on_a_port_that_was_ours_is_not_taken_for_ours(tmp_path:
     assert found is not None
     assert found.well is False
     assert "another gateway answers" in found.said
+
+
+def test_one_pass_asks_a_gateway_once_for_all_models_and_the_next_pass_asks_again(tmp_path: Path, health: Health):
+    health.routes.append({"environment": "production", "model": "other", "ready": True})
+    probe = in_home(tmp_path, health.url)
+    assert [probe.ask(model, "production", now=NOW).well for model in ("fares", "other")] == [True, True]
+    assert sorted(health.asked) == ["/control", "/health"]
+    health.routes[1]["ready"] = False
+    later = NOW + timedelta(seconds=30)
+    assert [probe.ask(model, "production", now=later).well for model in ("fares", "other")] == [True, False]
+    assert len(health.asked) == 4
