@@ -28,7 +28,7 @@ def report(
     session = face(ctx)
     reports = session.services.reports
     if listed:
-        print_items([_head(r) for r in reports.issued(month)], as_json=as_json, as_of=now(),
+        print_items([_head(r) if as_json else _row(r) for r in reports.issued(month)], as_json=as_json, as_of=now(),
                     empty="no report was issued")
         return
     month = month or last_month(now())
@@ -89,3 +89,8 @@ def _head(found: Report) -> dict[str, Any]:
     return {"report": found.id, "month": found.month, "issued_at": found.issued_at, "issued_by": found.issued_by,
             "digest": found.digest, "signed": [{"by": s.label, "at": s.at, "comment": s.comment}
                                                for s in found.signatures]}
+
+
+def _row(found: Report) -> dict[str, Any]:
+    signed = "; ".join(f"{s.label} {s.at:%Y-%m-%d}: {s.comment}" for s in found.signatures)
+    return _head(found) | {"signed": signed or "by nobody yet"}

@@ -175,8 +175,11 @@ def test_a_report_is_written_issued_and_signed(quota, home):
     for form in ("csv", "html"):
         assert quota("report", "--month", month, "--format", form).exit_code == 0
         assert (home / f"quota-{month}.{form}").stat().st_size > 500
+    quota("report", "--month", month, "--issue", "--op-id", "once")
+    assert "by nobody yet" in quota("report", "--list").stdout
     answer = quota("report", "--month", month, "--issue", "--sign", "Agreed", "--op-id", "once", "--json")
     found = json.loads(answer.stdout)
     assert (found["report"], found["signed"][0]["comment"]) == (1, "Agreed")
     assert "manager" in str(quota("report", "--month", month, "--sign", "Me too", persona="viewer").exception)
     assert [r["report"] for r in json.loads(quota("report", "--list", "--json").stdout)["items"]] == [1]
+    assert ": Agreed" in quota("report", "--list").stdout
