@@ -1,5 +1,6 @@
 """The quota step end to end: settings and sources in, samples, roll-ups and verdicts out."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -170,19 +171,14 @@ def test_pools_of_one_model_in_two_regions_are_kept_apart(room, now):
     assert found["tpu-v5e-us-east1", "pool_used_pct"].verdict is Verdict.INCONCLUSIVE, "unmeasured is not zero"
 
 
-class Cluster:
+class Cluster(Source):
     """A source of its own that samples the pool `burst`, a little earlier than the others."""
 
     name = "usage:cluster"
     pools = frozenset({"burst"})
-    limits = faults = ()
-
-    def __init__(self, **used):
-        self.used = used
 
     def sample(self, *, now):
-        return [Sample(ts=now - timedelta(minutes=4), pool="burst", pipeline=name, used=value)
-                for name, value in self.used.items()]
+        return [replace(sample, pool="burst") for sample in super().sample(now=now - timedelta(minutes=4))]
 
 
 BURST = Pool(name="burst", resource="cpu", limit=8, unit="cores")
