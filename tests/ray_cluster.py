@@ -17,7 +17,7 @@ import pytest
 
 from services.settings import Settings
 from tests.gateway_fixtures import settings_for
-from tests.postgres import free_port
+from tests.ports import free_port
 from tests.waiting import until
 
 TOKEN = uuid4().hex

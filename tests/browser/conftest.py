@@ -1,7 +1,6 @@
 """The base of the browser tests: Chromium, a seeded home, and the real `interlock console` serving it."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,14 +12,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.chromium import ARGS, Visitor, executable
 from tests.browser.small_home import seed
+from tests.ports import free_port
 from tests.waiting import until
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def serve(

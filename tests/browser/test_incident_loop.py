@@ -28,8 +28,9 @@ from services.core.window import DAY, HOUR, floor_to
 from services.demo import faults
 from services.monitor.tick import run_pass
 from tests.browser.chromium import PHONE
-from tests.browser.conftest import free_port, serve, stop
+from tests.browser.conftest import serve, stop
 from tests.demo_fixtures import DemoHome, clean_environment, demo_copy, demo_home  # noqa: F401 -- fixtures
+from tests.ports import free_port
 from tests.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo]

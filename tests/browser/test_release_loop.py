@@ -27,8 +27,9 @@ from services.releases import actions
 from services.releases.plan import Plan
 from services.releases.release import TERMINAL, Release, State
 from services.settings import Settings
-from tests.browser.conftest import free_port, serve, stop
+from tests.browser.conftest import serve, stop
 from tests.demo_fixtures import DemoHome, clean_environment, demo_copy, demo_home  # noqa: F401 -- fixtures
+from tests.ports import free_port
 from tests.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.demo, pytest.mark.timeout(1_800)]

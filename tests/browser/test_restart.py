@@ -5,8 +5,9 @@ from playwright.sync_api import expect
 
 from services import bootstrap
 from services.settings import load
-from tests.browser.conftest import free_port, serve, stop
+from tests.browser.conftest import serve, stop
 from tests.browser.small_home import seed
+from tests.ports import free_port
 
 pytestmark = pytest.mark.browser
 

@@ -8,9 +8,10 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import free_port, serve, stop
+from tests.browser.conftest import serve, stop
 from tests.browser.small_home import seed
 from tests.oidc_provider import CLIENT, SECRET, running
+from tests.ports import free_port
 
 pytestmark = pytest.mark.browser
 

@@ -31,8 +31,8 @@ from services.monitor.steps.mirror import MirrorStep
 from services.monitor.tick import run_pass
 from services.training.classify import Rules
 from services.training.ports import SOURCE
-from tests.browser.conftest import free_port
 from tests.console.test_incidents import fail
+from tests.ports import free_port
 from tests.releases_fixtures import FIRST, SECOND, House
 from tests.training_fixtures import a_raw
 

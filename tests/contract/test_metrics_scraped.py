@@ -13,7 +13,7 @@ from services.adapters.measurement_table import MeasurementTable
 from services.core.measurement import Verdict
 from tests.contract.test_incidents import look
 from tests.contract.test_metrics_server import server
-from tests.postgres import free_port
+from tests.ports import free_port
 from tests.unit.alerts.alert_builders import NOW, measured
 from tests.waiting import until
 

@@ -19,7 +19,7 @@ from services.core.measurement import Verdict
 from services.core.web import PROGRAM_HEADERS
 from services.errors import SettingsError, SourceUnavailable
 from tests.contract.test_incidents import look
-from tests.postgres import free_port
+from tests.ports import free_port
 from tests.unit.alerts.alert_builders import NOW, measured
 
 

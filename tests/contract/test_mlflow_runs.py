@@ -1,6 +1,5 @@
 """What the mirror reads from a real MLflow store, and how it says that there is none."""
 
-import socket
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from services.monitor.steps.mirror import MirrorStep
 from services.training.failure_rules import Rules
 from services.training.ports import RunFilter
 from services.training.run import Effective
+from tests.ports import free_port
 from tests.training_fixtures import ListedSource
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -161,9 +161,7 @@ def test_a_missing_store_is_one_line_and_is_not_created(tmp_path: Path) -> None:
 
 def test_a_server_that_does_not_answer_is_one_line_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
+    port = free_port()
     with pytest.raises(SourceUnavailable) as caught:
         MlflowRuns(f"http://127.0.0.1:{port}").experiments()
     assert "\n" not in str(caught.value)

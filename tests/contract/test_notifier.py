@@ -19,7 +19,7 @@ from services.alerts.notify import Reason
 from services.alerts.telling import Letter
 from services.core.access import Actor, Grant, Role
 from services.errors import NotAllowed
-from tests.postgres import free_port
+from tests.ports import free_port
 from tests.unit.alerts.alert_builders import NOW
 
 ENGINEER = Actor(subject="on-call", issuer="demo", method="demo", grants=(Grant(role=Role.ON_CALL),))

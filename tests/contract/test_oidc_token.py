@@ -15,8 +15,8 @@ from services.core.access import Role
 from services.errors import NotAllowed, SettingsError, SignInExpired, SourceMalformed, SourceUnavailable
 from services.settings import Settings
 from services.settings.people import Oidc
-from tests.browser.conftest import free_port
 from tests.oidc_provider import CLIENT, FAULTS, Provider, running
+from tests.ports import free_port
 
 DAY = timedelta(hours=8)
 

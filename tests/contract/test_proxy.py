@@ -11,10 +11,11 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.browser.conftest import free_port, serve, stop
+from tests.browser.conftest import serve, stop
 from tests.browser.small_home import seed
 from tests.console_socket import glance
 from tests.house.documents import DOCS
+from tests.ports import free_port
 from tests.waiting import until
 
 EMAIL, GROUPS, PROXY = "X-Auth-Request-Email", "X-Auth-Request-Groups", "X-Interlock-Proxy"

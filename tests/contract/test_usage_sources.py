@@ -21,7 +21,7 @@ from services.errors import SettingsError, SourceMalformed, SourceUnavailable
 from services.quota.pool import Pool
 from services.releases.target import Observation
 from services.settings.sections import Settings
-from tests.postgres import free_port
+from tests.ports import free_port
 from tests.waiting import until
 
 NOW = datetime(2026, 3, 4, 15, tzinfo=UTC)

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,15 +17,10 @@ from services.core.measurement import Measurement, Verdict
 from services.core.window import HOUR, TimeWindow
 from services.demo.features import FEATURES
 from tests.demo_fixtures import DemoHome, clean_environment
+from tests.ports import free_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.demo
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from services.demo.serve import Part, serve
 from services.errors import SourceUnavailable
 from services.settings import Settings
+from tests.ports import free_port
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(120)"]
 
@@ -65,9 +65,7 @@ def test_a_gateway_that_a_person_stops_leaves_the_others_running(tmp_path: Path)
 
 
 def test_the_address_is_said_only_once_health_answers(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     said: list[str] = []
 
     def say(text: str) -> None:

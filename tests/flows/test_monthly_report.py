@@ -19,7 +19,7 @@ from services.monitor.steps.report import ReportStep
 from services.quota.pool import Pool
 from services.quota.report import Inputs, build
 from tests.flows.test_quota_report import PRICES, Runs, pdf_text, xlsx_numbers
-from tests.postgres import free_port
+from tests.ports import free_port
 from tests.quota_fixtures import busy
 
 POOL = Pool(name="gpu-a100", resource="gpu", limit=64, unit="GPUs", model="A100")

@@ -26,7 +26,7 @@ from services.alerts.notify import Reason
 from services.alerts.telling import Letter
 from services.settings import load
 from tests.demo_fixtures import clean_environment
-from tests.postgres import free_port
+from tests.ports import free_port
 from tests.waiting import until
 
 PATIENCE = 120.0  # the notifier imports Apprise first
