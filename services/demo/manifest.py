@@ -39,8 +39,9 @@ ENTRIES: Final = (
           text="It answers callers with the probability of a delay, where the scikit-learn versions answer with the "
                "label. The log holds label and score of both; the release gate warns of the other kind of answer."),
     Entry(what="dates of training runs", truth=Truth.INJECTED,
-          text="A run is entered at the date at which such a run would have happened. Its duration is the real one. "
-               "The creation dates of registered versions are left as they are: the time of seeding."),
+          text="A run is entered at the date at which such a run would have happened. Its duration is the "
+               "processor time that it took. The creation dates of registered versions are left as they are: the time "
+               "of seeding."),
     Entry(what="predictions of the past", truth=Truth.REPLAYED,
           text="Computed by the logged models while seeding and dated an hour before each departure."),
     Entry(what="latencies of the past", truth=Truth.SIMULATED,

@@ -18,7 +18,7 @@ from services.demo.faults import Brake, current
 from services.errors import SourceUnavailable
 from services.settings import Settings
 
-START_S: Final = 90.0
+START_S: Final = 180.0
 STOP_S: Final = 15.0
 TURN_S: Final = 0.3
 
