@@ -28,6 +28,8 @@ dd small{display:block;color:#5F666E}ol{padding-left:20px}li{margin:4px 0}
 td.n,th.n{text-align:right}tr.total td{font-weight:600}svg{max-width:100%;height:auto;overflow:visible}
 """
 
+_WIDEST: Final = 70  # characters of a column in a workbook
+
 Signed = Sequence[tuple[str, datetime, str]]
 
 
@@ -52,20 +54,10 @@ def xlsx_file(body: Mapping[str, Any], signed: Signed = ()) -> bytes:
     out = io.BytesIO()
     # Texts from outside are written by write_string only: a name that begins with = is shown, not calculated.
     book = xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
-    head, total = book.add_format({"bold": True, "bottom": 1}), book.add_format({"bold": True, "top": 1})
-    number = book.add_format({"num_format": "#,##0.00"})
+    faces = _Faces(book)
     names: set[str] = set()
     for sheet in sheets(body):
-        page = book.add_worksheet(_sheet_name(sheet.title, names))
-        page.set_column(0, 0, 34)
-        page.set_column(1, len(sheet.columns), 15)
-        for column, name in enumerate(sheet.columns):
-            page.write_string(0, column, neutral(name), head)
-        for place, row in enumerate(sheet.rows, start=1):
-            for column, value in enumerate(row):
-                _put(page, place, column, value, number)
-        for column, value in enumerate(sheet.total):
-            _put(page, len(sheet.rows) + 1, column, value, total)
+        _lay(book.add_worksheet(_sheet_name(sheet.title, names)), sheet, faces)
     page = book.add_worksheet("About")
     lines = [f"Quota report {body['month']}", f"from {body['from']} to {body['to']}", _state(signed)]
     lines += [f"{who}, {at:%Y-%m-%d %H:%M} UTC: {comment}" for who, at, comment in signed]
@@ -130,25 +122,64 @@ def _state(signed: Signed) -> str:
 def _charts(book: Any, body: Mapping[str, Any]) -> None:
     """Lay each pool's month, and its teams below, on a sheet of their own."""
     page, row = book.add_worksheet("Charts"), 0
+    starts = []
     for i, pool in enumerate(seen(body)):
+        starts.append(row)
         words = headline(pool, body["compared_to"])
         page.write_string(row, 0, neutral(words))
         for name, picture, alt, high in (
             ("month", pictures.usage_png(pool), words, pictures.HEIGHT),
             ("teams", pictures.teams_png(pool), f"{pool['unit_hours']} by team", pictures.teams_height(pool)),
         ):
-            # The picture has two pixels for each of the sheet's; a row is twenty of these high.
+            # The picture has two pixels for each of the sheet's, and says 72 to the inch where the sheet counts 96;
+            # a row is twenty of the sheet's high.
             page.insert_image(row + 1, 0, f"{name}-{i}.png", {
-                "image_data": io.BytesIO(picture), "x_scale": 0.5, "y_scale": 0.5, "description": alt})
+                "image_data": io.BytesIO(picture), "x_scale": 0.375, "y_scale": 0.375, "description": alt})
             row += high // 20 + 3
         row += 2
+    page.set_h_pagebreaks(starts[1:])
+    _one_page_wide(page)
 
 
-def _put(page: Any, row: int, column: int, value: Any, form: Any) -> None:
-    if isinstance(value, int | float):
-        page.write_number(row, column, value, form)
-    elif value is not None:
-        page.write_string(row, column, neutral(str(value)))
+class _Faces:
+    """How a cell of text and a cell of numbers look in the head, in a row and in the total."""
+
+    def __init__(self, book: Any) -> None:
+        numbers = {"num_format": "#,##0.00", "align": "right"}
+        bold = {"bold": True, "valign": "top", "text_wrap": True}
+        self.head = (book.add_format(bold | {"bottom": 1}), book.add_format(bold | {"bottom": 1, "align": "right"}))
+        self.row = (book.add_format({"valign": "top", "text_wrap": True}), book.add_format(numbers | {"valign": "top"}))
+        self.total = (book.add_format({"bold": True, "top": 1}), book.add_format(numbers | {"bold": True, "top": 1}))
+
+
+def _lay(page: Any, sheet: Sheet, faces: _Faces) -> None:
+    """Write one table so that it can be read and printed: its head stays in sight, and its width is one page."""
+    widths = [max(len(cell(row[i])) for row in (sheet.columns, *sheet.rows)) for i in range(len(sheet.columns))]
+    numeric = [any(isinstance(row[i], int | float) for row in sheet.rows) for i in range(len(sheet.columns))]
+    for column, width in enumerate(widths):
+        page.set_column(column, column, min(max(width + 2, 10), _WIDEST))
+    rows = [(sheet.columns, faces.head), *((row, faces.row) for row in sheet.rows)]
+    rows += [(sheet.total, faces.total)] if sheet.total else []
+    for place, (row, (words, numbers)) in enumerate(rows):
+        # Not every program makes room for a text that is broken over lines.
+        lines = max((-(-len(cell(value)) // _WIDEST) for value in row), default=1)
+        if lines > 1:
+            page.set_row(place, 16 * lines)
+        for column, value in enumerate(row):
+            if isinstance(value, int | float):
+                page.write_number(place, column, value, numbers)
+            else:
+                face = numbers if numeric[column] else words
+                page.write_string(place, column, neutral("" if value is None else str(value)), face)
+    page.freeze_panes(1, 0)
+    page.repeat_rows(0)
+    _one_page_wide(page)
+
+
+def _one_page_wide(page: Any) -> None:
+    page.set_landscape()
+    page.set_paper(9)  # A4
+    page.fit_to_pages(1, 0)
 
 
 def _sheet_name(title: str, used: set[str]) -> str:

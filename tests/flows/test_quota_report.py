@@ -126,6 +126,10 @@ def test_every_file_has_the_charts_of_the_page_drawn_by_the_same_code(body):
         assert words in "".join(re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL))
     book = zipfile.ZipFile(io.BytesIO(write(body, "xlsx")))
     assert len([name for name in book.namelist() if name.startswith("xl/media/")]) == 2
+    drawn = ET.fromstring(book.read("xl/drawings/drawing1.xml"))
+    rows = [[int(row.text) for row in anchor.iterfind(".//{*}row")] for anchor in drawn]
+    assert [len(each) for each in rows] == [2, 2], "where each picture begins and ends"
+    assert rows[0][1] < rows[1][0], "the second picture of the sheet begins below the first"
     assert set(re.findall(r'font-family="([^"]*)"', page)) == {
         "Arial, Liberation Sans, Arimo, Helvetica, sans-serif"}, "as wide as it was measured"
     assert "Stacked: mean per day. Solid: requested. Dotted: peak. Red: limit." in page
