@@ -63,22 +63,23 @@ class ListedSource:
         self._ask("experiments")
         return dict(self.names)
 
-    def started_since(self, since: int) -> Iterator[Sequence[RawRun]]:
+    def started_since(self, since: int, *, known: Sequence[str]) -> Iterator[Sequence[RawRun]]:
         self._ask("started")
-        live = [r for r in self.runs.values() if not r.deleted and (r.start_ms or 0) > since]
+        live = [r for r in self.runs.values()
+                if not r.deleted and (r.start_ms or 0) > since and r.run_id not in known]
         return self._pages(sorted(live, key=lambda r: r.start_ms or 0))
 
-    def ended_since(self, since: int, *, started_by: int) -> Iterator[Sequence[RawRun]]:
+    def ended_since(self, since: int) -> Iterator[Sequence[RawRun]]:
         self._ask("ended")
-        return self._pages([r for r in self.runs.values()
-                            if not r.deleted and (r.end_ms or 0) > since and (r.start_ms or 0) <= started_by])
+        return self._pages([r for r in self.runs.values() if not r.deleted and (r.end_ms or 0) > since])
 
     def open_runs(self) -> Iterator[Sequence[RawRun]]:
         self._ask("open")
         return self._pages([r for r in self.runs.values() if not r.deleted and r.status not in TERMINAL])
 
     def by_ids(self, run_ids: Sequence[str]) -> Iterator[Sequence[RawRun]]:
-        self._ask(f"ids {len(run_ids)}")
+        if run_ids:
+            self._ask(f"ids {len(run_ids)}")
         return self._pages([self.runs[i] for i in run_ids if i in self.runs])
 
     def everything(self) -> Iterator[Sequence[RawRun]]:

@@ -224,6 +224,10 @@ class RunTable:
         """Return the runs that ended, or started, at or after `since`: those that may still get tags and metrics."""
         return self._ids(or_(runs.c.ended_at >= since, runs.c.started_at >= since), runs.c.deleted.is_(False))
 
+    def started_ids(self, since: datetime) -> Sequence[str]:
+        """Return the runs that started after `since`; those marked as deleted are left out, as they may come back."""
+        return self._ids(runs.c.started_at > since, runs.c.deleted.is_(False))
+
     def all_ids(self) -> dict[str, bool]:
         """Return every mirrored run with whether it is deleted."""
         with self._db.read() as connection:

@@ -40,12 +40,12 @@ class RunSource(Protocol):
         """Return the name of every experiment by id, deleted ones included."""
         ...
 
-    def started_since(self, ms: int) -> Iterator[Sequence[RawRun]]:
-        """Yield the runs with a start time after `ms`, oldest first, in pages."""
+    def started_since(self, ms: int, *, known: Sequence[str]) -> Iterator[Sequence[RawRun]]:
+        """Yield the runs with a start time after `ms`, oldest first, in pages; those in `known` may be left out."""
         ...
 
-    def ended_since(self, ms: int, *, started_by: int) -> Iterator[Sequence[RawRun]]:
-        """Yield the runs with an end time after `ms` that had started by then, in pages."""
+    def ended_since(self, ms: int) -> Iterator[Sequence[RawRun]]:
+        """Yield the runs with an end time after `ms`, in pages."""
         ...
 
     def open_runs(self) -> Iterator[Sequence[RawRun]]:
@@ -82,6 +82,10 @@ class RunStore(Protocol):
 
     def recent_ids(self, since: datetime) -> Sequence[str]:
         """Return the runs that started or ended at or after `since`."""
+        ...
+
+    def started_ids(self, since: datetime) -> Sequence[str]:
+        """Return the runs that started after `since`; those marked as deleted are left out, as they may come back."""
         ...
 
     def all_ids(self) -> Mapping[str, bool]:

@@ -108,17 +108,43 @@ def test_new_runs_and_a_moved_alias_arrive_with_the_next_pass(store, db: OpsDb) 
 
 
 @pytest.mark.parametrize("source", ["mlflow", "fake"])
-def test_a_run_that_began_and_ended_since_is_told_once(store, source: str) -> None:
+def test_what_is_known_is_left_out_and_what_ended_or_is_open_is_asked_for_by_that(store, source: str) -> None:
     uri, ids, _ = store
     runs = MlflowRuns(uri)
     if source == "fake":
         runs = ListedSource([run for page in runs.everything() for run in page])
-    newest = max(run.start_ms for page in runs.started_since(0) for run in page if run.run_id != ids["ahead"])
-    began = {run.run_id for page in runs.started_since(newest - 1) for run in page}
-    ended = {run.run_id for page in runs.ended_since(0, started_by=newest - 1) for run in page}
-    assert began
-    assert ended
-    assert not began & ended
+
+    def told(pages) -> set[str]:
+        return {run.run_id for page in pages for run in page}
+
+    began = told(runs.started_since(ms(NOW - timedelta(hours=2)), known=()))
+    assert {ids["open"], ids["ahead"], ids["backwards"]} <= began
+    assert told(runs.started_since(ms(NOW - timedelta(hours=2)), known=[ids["open"], ids["ahead"]])) == (
+        began - {ids["open"], ids["ahead"]})
+    assert told(runs.ended_since(ms(NOW - timedelta(hours=3)))) == {ids["odd"], ids["backwards"]}
+    assert {ids["open"], ids["ahead"]} <= told(runs.open_runs())
+    assert not told(runs.open_runs()) & {ids["odd"], ids["backwards"], ids[HOSTILE], ids["deleted"]}
+
+
+def test_a_pass_asks_mlflow_six_questions_and_one_more_for_late_tags(store, db: OpsDb) -> None:
+    uri, _, client = store
+    source = MlflowRuns(uri)
+    step, _, _ = mirror_of(db, source)
+    step.run(now=NOW)
+    asked: list[str] = []
+
+    class Counting:
+        def __getattr__(self, name: str):
+            asked.append(name)
+            return getattr(client, name)
+
+    source._made = Counting()
+    step.run(now=NOW)
+    registry = ["search_registered_models", "search_model_versions"]
+    assert asked == ["search_experiments", *4 * ["search_runs"], *registry]
+    asked.clear()
+    step.run(now=NOW + timedelta(hours=8))  # no run of the last hour: none is asked for by its id
+    assert asked == ["search_experiments", *3 * ["search_runs"], *registry]
 
 
 def test_small_texts_are_fetched_and_huge_ones_left_where_they_are(store) -> None:

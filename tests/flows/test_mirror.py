@@ -63,6 +63,39 @@ def test_new_ended_and_late_changes_are_found_without_reading_everything_again(h
     assert house.source.asked.count("everything") == 1
 
 
+def test_a_pass_asks_five_questions_and_reads_no_run_twice(house: House, now: datetime) -> None:
+    later = now + 12 * H  # nothing is recent any more, and the daily comparison is not due
+    for i in range(100):
+        house.source.put(a_raw(f"n{i:02}", start=later + timedelta(seconds=i), took=10 * MIN))
+    before = len(house.source.asked)
+    said = house.mirror.run(now=later + 30 * MIN)
+    assert said.startswith("100 runs read, 100 changed")
+    assert house.source.asked[before:] == ["experiments", "ended", "open", "started", "registry"]
+    assert house.mirror.run(now=later + 3 * H).startswith("0 runs read, 0 changed")  # all within the overlap
+
+
+def test_a_settled_run_that_is_taken_up_again_and_ends_between_two_passes_is_found(house: House, now: datetime) -> None:
+    house.mirror.run(now=now + 3 * H)
+    house.source.change("r19", status="FAILED", end_ms=ms(now + 3 * H + 2 * MIN))
+    house.mirror.run(now=now + 3 * H + 5 * MIN)
+    assert house.runs.get("r19").effective is Effective.FAILED
+
+
+def test_a_new_run_that_is_finished_without_an_end_is_found(house: House, now: datetime) -> None:
+    house.source.put(a_raw("endless", start=now + MIN, took=None))
+    house.mirror.run(now=now + 2 * MIN)
+    assert house.runs.get("endless").status == "FINISHED"
+
+
+def test_the_newest_run_is_back_with_the_next_pass_after_it_was_restored(house: House, now: datetime) -> None:
+    house.source.change("r19", deleted=True)
+    house.mirror.run(now=now + MIN)  # it ended within the hour: its id is asked for
+    assert house.runs.get("r19").deleted
+    house.source.change("r19", deleted=False)
+    house.mirror.run(now=now + 3 * H)
+    assert not house.runs.get("r19").deleted
+
+
 def test_a_run_entered_with_a_past_start_is_found_while_open_and_when_it_ends(house: House, now: datetime) -> None:
     house.source.put(a_raw("late", start=now - 9 * DAY, status="RUNNING"))
     house.mirror.run(now=now + MIN)

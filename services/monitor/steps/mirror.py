@@ -14,6 +14,7 @@ from services.training.classify import explain
 from services.training.failure_rules import Rules
 from services.training.ports import Cursor, RegistryStore, RunSource, RunStore
 from services.training.run import Failure, RawRun
+from services.training.tags import from_ms
 
 OVERLAP: Final = timedelta(minutes=5)
 LATE: Final = timedelta(hours=1)  # tags and metrics that arrive after a run's end
@@ -71,13 +72,14 @@ class MirrorStep:
 
     def _increment(self, cursor: Mapping[str, Any], seen: "_Seen", now: datetime) -> None:
         believed = set(self._runs.open_ids())
-        since = int(cursor.get("started_ms", 0)) - _ms(OVERLAP)
-        for page in self._source.started_since(since):
-            seen.take(page)
-        # Those that started since were just read: asking for them again would double what a pass costs.
-        for page in self._source.ended_since(int(cursor.get("ended_ms", 0)) - _ms(OVERLAP), started_by=since):
+        for page in self._source.ended_since(int(cursor.get("ended_ms", 0)) - _ms(OVERLAP)):
             seen.take(page)
         for page in self._source.open_runs():
+            seen.take(page)
+        # Last, because nearly every new run is open or has just ended, and none of those is to be read twice.
+        since = int(cursor.get("started_ms", 0)) - _ms(OVERLAP)
+        mark = from_ms(since)
+        for page in self._source.started_since(since, known=self._runs.started_ids(mark) if mark else ()):
             seen.take(page)
         # Open in the mirror but not at the source: ended by a clock behind ours, deleted, or resumed elsewhere.
         wanted = (believed | set(self._runs.recent_ids(now - LATE))) - seen.ids
