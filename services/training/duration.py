@@ -126,23 +126,31 @@ def _step(report: TimeReport, runs: Sequence[Timing], values: Sequence[float], l
     """Return the report of a step, raised by the last runs and dated back to the run where it began."""
     # A step older than the last five is still news until the runs before it have left the comparison.
     starts = [k for k in statistics.changes(logs.tolist()) if len(runs) - k <= BEFORE] or [len(runs) - LAST]
-    for start in reversed(starts):
-        before, after = values[max(0, start - BEFORE) : start], values[start:]
-        if len(before) < ENOUGH - LAST or len(after) < 3:
-            continue
-        p = min(statistics.shift_p(before, after), statistics.shift_p(before, after[-LAST:]))
-        effect = float(np.median(after)) / float(np.median(before)) - 1
-        if p >= ALPHA or abs(effect) < MIN_EFFECT:
-            continue
-        since, last = runs[start], runs[start - 1]
-        word = "longer" if effect > 0 else "shorter"
-        return replace(
-            report, change=Change.SLOWER if effect > 0 else Change.FASTER, effect=effect, p=p, since=since,
-            last_before=last, reason=f"runs take {abs(effect):.0%} {word} since {since.started_at:%Y-%m-%d %H:%M} UTC "
-            f"({_s(np.median(before), report, runs)} to {_s(np.median(after), report, runs)}, {len(after)} against "
-            f"{len(before)} runs){_cause(last, since)}",
-        )
-    return None
+    found = {start: step for start in reversed(starts) if (step := _step_at(start, report, runs, values))}
+    if not found:
+        return None
+    last = next(iter(found.values()))
+    # Of several changes to the same side the one that two levels fit best is where it began: noise cuts a level in two.
+    same = [start for start, step in found.items() if step.change is last.change]
+    return found[min(same, key=lambda start: statistics.off_two_levels(logs.tolist(), start))]
+
+
+def _step_at(start: int, report: TimeReport, runs: Sequence[Timing], values: Sequence[float]) -> TimeReport | None:
+    before, after = values[max(0, start - BEFORE) : start], values[start:]
+    if len(before) < ENOUGH - LAST or len(after) < 3:
+        return None
+    p = min(statistics.shift_p(before, after), statistics.shift_p(before, after[-LAST:]))
+    effect = float(np.median(after)) / float(np.median(before)) - 1
+    if p >= ALPHA or abs(effect) < MIN_EFFECT:
+        return None
+    since, last = runs[start], runs[start - 1]
+    word = "longer" if effect > 0 else "shorter"
+    return replace(
+        report, change=Change.SLOWER if effect > 0 else Change.FASTER, effect=effect, p=p, since=since,
+        last_before=last, reason=f"runs take {abs(effect):.0%} {word} since {since.started_at:%Y-%m-%d %H:%M} UTC "
+        f"({_s(np.median(before), report, runs)} to {_s(np.median(after), report, runs)}, {len(after)} against "
+        f"{len(before)} runs){_cause(last, since)}",
+    )
 
 
 def _creep(report: TimeReport, runs: Sequence[Timing], values: Sequence[float], logs: np.ndarray) -> TimeReport | None:

@@ -82,10 +82,15 @@ def trend(values: Sequence[float]) -> Trend:
 def is_step(values: Sequence[float], start: int) -> bool:
     """Tell whether two levels that meet at `start` fit better than one straight line, by their squared residuals."""
     x = np.asarray(values, dtype=float)
-    levels = float(sum(((part - part.mean()) ** 2).sum() for part in (x[:start], x[start:])))
     t = np.arange(len(x))
     line = float(((x - np.polyval(np.polyfit(t, x, 1), t)) ** 2).sum())
-    return levels <= line
+    return off_two_levels(values, start) <= line
+
+
+def off_two_levels(values: Sequence[float], start: int) -> float:
+    """Return the squared residuals of two levels that meet at `start`."""
+    x = np.asarray(values, dtype=float)
+    return float(sum(((part - part.mean()) ** 2).sum() for part in (x[:start], x[start:])))
 
 
 def detectable(values: Sequence[float], *, before: int, after: int, alpha: float, power: float = 0.8) -> float:

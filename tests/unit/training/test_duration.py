@@ -39,6 +39,12 @@ def test_a_step_is_dated_to_its_first_run_with_commit_and_rows() -> None:
     assert found.reason.endswith("; with it: commit aaaaaaaa to bbbbbbbb")
 
 
+def test_noise_behind_a_step_does_not_move_its_date() -> None:
+    after = [5_000, 5_050, 4_950, 5_020, 4_980, 6_400, 6_450, 6_380]  # a machine that grew busier meanwhile
+    found = examine(timings([*noisy(8, cv=0.01), *map(float, after)]))
+    assert (found.change, found.since.run_id) == (Change.SLOWER, "r8")
+
+
 def test_twice_the_rows_in_twice_the_time_is_no_change() -> None:
     runs = timings([*noisy(20), *(2 * s for s in noisy(8, seed=1))])
     runs = [replace(t, data_rows=1000 if i < 20 else 2000) for i, t in enumerate(runs)]
