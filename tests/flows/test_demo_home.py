@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from services.demo import manifest, models
 from services.demo.features import FEATURES, MODELS, WEATHER
 from services.demo.flights import data_folder, read_journeys
 from services.demo.models import TRUSTED_TYPES
+from services.demo.shift import WEEK_OF_NOW
 from services.predictions.schema import LABEL_COLUMNS, PREDICTION_COLUMNS
 from services.profiles.baseline import baseline_from_json
 from services.releases.release import Release
@@ -56,10 +57,13 @@ def test_the_command_line_answers_from_the_home(demo_home: DemoHome, words: tupl
 def test_outside_the_weather_at_most_two_in_a_hundred_ordinary_days_move(demo_home: DemoHome, against: str) -> None:
     said = answer(demo_home, "drift", "flight-delay", "--over", "42d", "--baseline", against)
     outside = [i for i in said["items"] if i["kind"] == "feature" and i["column"] not in WEATHER]
-    judged, moved = (sum(i[key] for i in outside) for key in ("days", "moved"))
+    judged = sum(i["days"] for i in outside)
     assert {i["column"] for i in outside} <= set(FEATURES) - set(WEATHER)
     assert judged > 150
-    assert moved <= 0.02 * judged, [(i["column"], i["on"]) for i in outside if i["moved"]]
+    # Today falls in the week of Thanksgiving, on whichever day of it, and its timetable is no ordinary one.
+    weeks = timedelta(weeks=json.loads((demo_home.home / "seed.json").read_text())["weeks"])
+    moved = [(i["column"], day) for i in outside for day in i["on"] if date.fromisoformat(day) - weeks < WEEK_OF_NOW]
+    assert len(moved) <= 0.02 * judged, moved
 
 
 @pytest.mark.parametrize("model", MODELS)
