@@ -10,7 +10,7 @@ from tests.training_fixtures import a_raw
 
 def test_the_page_says_whether_everything_fits_and_compares_a_change(tmp_path, monkeypatch):
     console = with_pool(tmp_path, monkeypatch)
-    console.services.quota.write(busy(datetime.now(UTC), days=9))
+    console.services.quota.write(busy(datetime.now(UTC), days=9, growth=0.1))  # fits at any hour of any day
     page = console.open("planner", pool="gpu-a100")
     assert not page.exception
     assert "pipelines fit gpu-a100 for 14 days" in console.words(page)
