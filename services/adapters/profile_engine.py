@@ -11,8 +11,9 @@ and `label` name the columns that hold the model's own answers and the truth on 
 there is one: a model is too sure of the rows it learned). With `timestamp` the usual change between days is calibrated.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from services.profiles.profile import Layout, Profile, merged
 
 SLICES: Final = 200  # slices kept in a baseline, the largest ones
 SAMPLE: Final = 200_000  # rows that quantiles are read from; counts, minimum and maximum are of all rows
+SHARED: Final = 4  # queries that the columns' quantiles are shared out among: each ends on one processor
 
 _ROLES: Final = {PREDICTION: Role.PREDICTION, SCORE: Role.PREDICTION, LABEL: Role.LABEL}
 
@@ -66,15 +68,14 @@ def fit_baseline(
     answers = {PREDICTION: prediction, SCORE: score, LABEL: label}
     columns = {**{f: f for f in features}, **{ours: theirs for ours, theirs in answers.items() if theirs}}
     with connect() as connection:
-        relation = _register(connection, source, name)
-        if where:
-            relation = f"(SELECT * FROM {relation} WHERE {where})"
+        given = _register(connection, source, name)
+        relation = f"(SELECT * FROM {given} WHERE {where})" if where else given
         kinds = columns_of(connection, relation, name)
         for column in (*columns.values(), *([timestamp] if timestamp else []), *slices):
             if column not in kinds:
                 raise SourceMalformed(f"{name} has no column {column}: it has {', '.join(sorted(kinds))}")
         sources = {ours: Source(value=identifier(theirs), kind=kinds[theirs]) for ours, theirs in columns.items()}
-        layout = _fit(connection, relation, sources)
+        layout = _fit(connection, relation, sources, sample=partial(_sample, given, where, files=_is_path(source)))
         days = count(connection, relation, layout, sources, time=identifier(timestamp) if timestamp else "", grain=DAY)
         response = _response(connection, relation, layout, sources)
         cut = count(connection, relation, layout, sources, cuts=[identifier(s) for s in slices]) if slices else []
@@ -184,7 +185,7 @@ def _largest(cut: Sequence[tuple[datetime | None, tuple[str | None, ...], Profil
 
 
 def _register(connection: duckdb.DuckDBPyConnection, source: Any, name: str) -> str:
-    if isinstance(source, str | Path):
+    if _is_path(source):
         path = str(source)
         glob = f"{path.rstrip('/')}/**/*.parquet" if Path(path).is_dir() else path
         return f"read_parquet({sql.literal(glob)}, union_by_name=true, hive_partitioning=false)"
@@ -195,11 +196,28 @@ def _register(connection: duckdb.DuckDBPyConnection, source: Any, name: str) -> 
     return "given"
 
 
-def _fit(connection: duckdb.DuckDBPyConnection, relation: str, sources: Mapping[str, Source]) -> Layout:
+def _is_path(source: Any) -> bool:
+    return isinstance(source, str | Path)
+
+
+def _sample(given: str, where: str, rows: int, *, files: bool) -> str:
+    """Return SQL for about SAMPLE of the rows: the same ones each time, whatever order they are read in."""
+    if files:
+        # A reservoir is filled by one processor. Every k-th row would be a trap: rows may come hour by hour.
+        drawn = f"hash(file_index, file_row_number) % {rows} < {SAMPLE}"
+        return f"(SELECT * FROM {given} WHERE {f'({where}) AND {drawn}' if where else drawn})"
+    whole = f"(SELECT * FROM {given} WHERE {where})" if where else given
+    return f"(SELECT * FROM {whole} USING SAMPLE reservoir({SAMPLE} ROWS) REPEATABLE (1))"
+
+
+def _fit(
+    connection: duckdb.DuckDBPyConnection, relation: str, sources: Mapping[str, Source], *,
+    sample: Callable[[int], str],
+) -> Layout:
     numbers = {name: source for name, source in sources.items() if sql.is_number(source.kind)}
     bins: dict[str, Bins] = {}
     if numbers:
-        bins |= _fit_numbers(connection, relation, numbers)
+        bins |= _fit_numbers(connection, relation, numbers, sample=sample)
     for name, source in sources.items():
         if name not in numbers:
             bins[name] = _fit_category(connection, relation, source)
@@ -207,17 +225,19 @@ def _fit(connection: duckdb.DuckDBPyConnection, relation: str, sources: Mapping[
 
 
 def _fit_numbers(
-    connection: duckdb.DuckDBPyConnection, relation: str, sources: Mapping[str, Source]
+    connection: duckdb.DuckDBPyConnection, relation: str, sources: Mapping[str, Source], *,
+    sample: Callable[[int], str],
 ) -> dict[str, Bins]:
     finite = {n: f"CASE WHEN isfinite({sql.as_double(s)}) THEN {sql.as_double(s)} END" for n, s in sources.items()}
     # The mean of enormous values overflows; the centre only has to be near.
     ends = ", ".join(f"min({x}), max({x}), avg({x} / 2)" for x in finite.values())
     [found] = connection.execute(f"SELECT count(*), {ends} FROM {relation}").fetchall()
     shares = "[" + ", ".join(repr(i / FINE) for i in range(FINE + 1)) + "]"
-    sampled = f"(SELECT * FROM {relation} USING SAMPLE reservoir({SAMPLE} ROWS) REPEATABLE (1))"
-    over = sampled if found[0] > SAMPLE else relation
-    columns = ", ".join(f"quantile_disc({x}, {shares})" for x in finite.values())
-    [quantiles] = connection.execute(f"SELECT {columns} FROM {over}").fetchall()
+    over = sample(found[0]) if found[0] > SAMPLE else relation
+    columns = [f"quantile_disc({x}, {shares})" for x in finite.values()]
+    width = -(-len(columns) // SHARED)
+    shared = (f"(SELECT {', '.join(columns[i : i + width])} FROM {over})" for i in range(0, len(columns), width))
+    [quantiles] = connection.execute(f"SELECT * FROM {', '.join(shared)}").fetchall()
     bins: dict[str, Bins] = {}
     for i, name in enumerate(finite):
         low, high, half = found[1 + 3 * i : 4 + 3 * i]

@@ -1,8 +1,8 @@
 """Write the one DuckDB query that counts every column of a layout, and read its answer back into profiles.
 
-`histogram(x, edges)` counts (a, b] of the finite values in one pass. Where it puts NaN depends on its version, so NaN
-is taken out first, and the two infinities are counted beside it. Each value is guarded once, in a subquery that all
-aggregates read: a FILTER or a CASE in each would cost more than the aggregate. Nothing here opens a connection.
+`histogram(x, edges)` counts (a, b] in one pass, with -inf before the first edge and +inf past the last. Where it puts
+NaN depends on its version, so NaN is taken out first. Each value is guarded once, in a subquery that all aggregates
+read: a FILTER or a CASE in each would cost more than the aggregate. Nothing here opens a connection.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -70,13 +70,15 @@ def query(relation: str, layout: Layout, sources: Mapping[str, Source], *, head:
     """
     columns = [(i, bins, sources[name]) for i, (name, bins) in enumerate(layout.columns.items())]
     items = [*(f"{what} AS {name}" for name, what in head.items()), *(x for c in columns for x in _prepared(*c))]
-    kept = [*head, *(x for i, bins, source in columns for x in _guarded(i, bins, source, bounded=bounded))]
+    kept = [*head, *(x for c in columns for x in _guarded(*c))]
+    away = ["*", *(x for i, bins, _ in columns for x in _away(i, bins, bounded=bounded))]
     sums = [*head, "count(*) AS rows", *(x for c in columns for x in _aggregates(*c))]
     # One bucket of everything is counted faster without a GROUP BY.
     groups = ", ".join(f"({', '.join(names)})" for names in sets)
     end = f"GROUP BY GROUPING SETS ({groups}) ORDER BY ALL" if head else "HAVING count(*) > 0"
     return (f"WITH given AS (SELECT {', '.join(items)} FROM {relation}),\n"
-            f"source AS (SELECT {', '.join(kept)} FROM given)\nSELECT {', '.join(sums)} FROM source\n{end}")
+            f"guarded AS (SELECT {', '.join(kept)} FROM given),\n"
+            f"source AS (SELECT {', '.join(away)} FROM guarded)\nSELECT {', '.join(sums)} FROM source\n{end}")
 
 
 def enormous(table: pa.Table, layout: Layout) -> bool:
@@ -101,23 +103,30 @@ def _prepared(index: int, bins: Bins, source: Source) -> Iterator[str]:
         yield f"({source.where}) AS w{index}"
 
 
-def _guarded(index: int, bins: Bins, source: Source, *, bounded: bool) -> Iterator[str]:
-    """Yield the select items over those of `_prepared`: the finite value and its distance to the centre beside them."""
-    yield f"x{index}"
+def _guarded(index: int, bins: Bins, source: Source) -> Iterator[str]:
+    """Yield the select items over those of `_prepared`: the number, infinite or not, and the finite value beside it."""
     if isinstance(bins, CategoricalBins) or source.kind.startswith(TEXT):
+        yield f"x{index}"
         yield f"t{index}"
     if source.where:
         yield f"w{index}"
     if isinstance(bins, NumericBins):
+        yield f"CASE WHEN NOT isnan(x{index}) THEN x{index} END AS n{index}"
         yield f"CASE WHEN isfinite(x{index}) THEN x{index} END AS f{index}"
-        away, limit = f"x{index} - ({bins.center!r})::DOUBLE", f"{MOMENT_LIMIT!r}::DOUBLE"
-        if bounded:  # greatest and least skip NULL: they must not see one
-            away = f"greatest(least({away}, {limit}), -{limit})"
-        yield f"CASE WHEN isfinite(x{index}) THEN {away} END AS a{index}"
+
+
+def _away(index: int, bins: Bins, *, bounded: bool) -> Iterator[str]:
+    """Yield the distance of the finite value to the centre."""
+    if isinstance(bins, CategoricalBins):
+        return
+    away, limit = f"f{index} - ({bins.center!r})::DOUBLE", f"{MOMENT_LIMIT!r}::DOUBLE"
+    if bounded:  # greatest and least skip NULL: they must not see one
+        away = f"CASE WHEN f{index} IS NOT NULL THEN greatest(least({away}, {limit}), -{limit}) END"
+    yield f"{away} AS a{index}"
 
 
 def _aggregates(index: int, bins: Bins, source: Source) -> Iterator[str]:
-    """Yield the aggregates of column `index` over the items of `_guarded`, named by a letter and the index."""
+    """Yield the aggregates of column `index` over those of `_guarded` and `_away`, named by a letter and the index."""
     only = f" FILTER (WHERE w{index})" if source.where else ""
     yield f"count(*){only} AS r{index}"
     if isinstance(bins, CategoricalBins):
@@ -125,9 +134,8 @@ def _aggregates(index: int, bins: Bins, source: Source) -> Iterator[str]:
         # Codes are few, so no edges are needed: finding each among them costs twice as much.
         yield f"histogram(x{index}){only} AS h{index}"
         return
-    yield f"map_values(histogram(f{index}, {edges(bins)}){only}) AS h{index}"
-    yield f"coalesce(count_if(x{index} = '-infinity'){only}, 0) AS u{index}"
-    yield f"coalesce(count_if(x{index} = 'infinity'){only}, 0) AS o{index}"
+    yield f"map_values(histogram(n{index}, {edges(bins)}){only}) AS h{index}"
+    yield f"count(n{index}){only} AS p{index}"
     if source.kind.startswith(TEXT):
         yield f"count(t{index}){only} - count(x{index}){only} AS k{index}"
     yield f"count(f{index}){only} AS m0_{index}"
@@ -196,11 +204,8 @@ def profiles(table: pa.Table, layout: Layout, sources: Mapping[str, Source]) -> 
 def _column_counts(table: pa.Table, index: int, bins: Bins) -> np.ndarray[Any, np.dtype[np.int64]]:
     rows = _integers(table, f"r{index}")
     if isinstance(bins, NumericBins):
-        finite, under, over = (_integers(table, f"{which}{index}") for which in ("m0_", "u", "o"))
-        binned = _binned(table, index, len(bins.uppers) + 1)
-        above = finite - binned.sum(axis=1) + over
-        binned[:, 0] += under
-        return np.column_stack((binned, above, rows - finite - under - over))
+        numbers, binned = _integers(table, f"p{index}"), _binned(table, index, len(bins.uppers) + 1)
+        return np.column_stack((binned, numbers - binned.sum(axis=1), rows - numbers))
     known, text = _coded(table, index, len(bins.named) + len(bins.rare)), _integers(table, f"p{index}")
     named, other = known[:, : len(bins.named)], known[:, len(bins.named) :].sum(axis=1)
     unseen = text - known.sum(axis=1)

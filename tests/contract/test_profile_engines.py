@@ -179,3 +179,22 @@ def test_everything_in_one_bucket_is_counted_like_one_value_at_a_time(rows: list
         found = profile_engine.count(connection, "log", layout, sources)
     assert [(bucket, names) for bucket, names, _ in found] == [(None, ())] * bool(rows)
     assert_same(merged(layout, (profile for _, _, profile in found)), count_rows(layout, rows))
+
+
+def test_bins_of_a_large_baseline_are_fitted_on_the_same_rows_each_time_and_on_every_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(profile_engine, "SAMPLE", 2_000)
+    rows = 48_000
+    for name in "ab":  # one row of each hour in turn: every 24th row would be of one hour
+        table = pa.table({"hour": np.arange(rows) % 24, "x": np.arange(rows) * 1.0,
+                          "odd": ["it's {0}"] * rows})
+        pq.write_table(table, tmp_path / f"{name}.parquet", row_group_size=5_000)
+    first, second = (profile_engine.fit_baseline(str(tmp_path), features=["hour", "x"], where="odd = 'it''s {0}'")
+                     for _ in range(2))
+    assert first.layout == second.layout
+    assert len(first.layout.columns["hour"].test_uppers()) == 10
+    x = first.layout.columns["x"]
+    assert (x.low, x.uppers[-1]) == (0.0, rows - 1.0)  # the ends are those of all rows
+    shares = x.fold(first.profile.column("x").counts)[1:-2] / (2 * rows)
+    np.testing.assert_allclose(shares, 0.1, atol=0.02)
