@@ -34,6 +34,8 @@ SLICES: Final = 200  # slices kept in a baseline, the largest ones
 SAMPLE: Final = 200_000  # rows that quantiles are read from; counts, minimum and maximum are of all rows
 SHARED: Final = 4  # queries that the columns' quantiles are shared out among: each ends on one processor
 
+_PLACE: Final = ("file_index", "file_row_number")  # what DuckDB knows of each row of a file
+
 _ROLES: Final = {PREDICTION: Role.PREDICTION, SCORE: Role.PREDICTION, LABEL: Role.LABEL}
 
 
@@ -75,7 +77,9 @@ def fit_baseline(
             if column not in kinds:
                 raise SourceMalformed(f"{name} has no column {column}: it has {', '.join(sorted(kinds))}")
         sources = {ours: Source(value=identifier(theirs), kind=kinds[theirs]) for ours, theirs in columns.items()}
-        layout = _fit(connection, relation, sources, sample=partial(_sample, given, where, files=_is_path(source)))
+        # A column of the data's own hides DuckDB's of that name.
+        placed = _is_path(source) and not kinds.keys() & set(_PLACE)
+        layout = _fit(connection, relation, sources, sample=partial(_sample, given, where, placed=placed))
         days = count(connection, relation, layout, sources, time=identifier(timestamp) if timestamp else "", grain=DAY)
         response = _response(connection, relation, layout, sources)
         cut = count(connection, relation, layout, sources, cuts=[identifier(s) for s in slices]) if slices else []
@@ -200,11 +204,11 @@ def _is_path(source: Any) -> bool:
     return isinstance(source, str | Path)
 
 
-def _sample(given: str, where: str, rows: int, *, files: bool) -> str:
+def _sample(given: str, where: str, rows: int, *, placed: bool) -> str:
     """Return SQL for about SAMPLE of the rows: the same ones each time, whatever order they are read in."""
-    if files:
+    if placed:
         # A reservoir is filled by one processor. Every k-th row would be a trap: rows may come hour by hour.
-        drawn = f"hash(file_index, file_row_number) % {rows} < {SAMPLE}"
+        drawn = f"hash({', '.join(_PLACE)}) % {rows} < {SAMPLE}"
         return f"(SELECT * FROM {given} WHERE {f'({where}) AND {drawn}' if where else drawn})"
     whole = f"(SELECT * FROM {given} WHERE {where})" if where else given
     return f"(SELECT * FROM {whole} USING SAMPLE reservoir({SAMPLE} ROWS) REPEATABLE (1))"

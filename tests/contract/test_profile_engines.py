@@ -181,16 +181,17 @@ def test_everything_in_one_bucket_is_counted_like_one_value_at_a_time(rows: list
     assert_same(merged(layout, (profile for _, _, profile in found)), count_rows(layout, rows))
 
 
+@pytest.mark.parametrize("odd", ["odd", "file_row_number"])
 def test_bins_of_a_large_baseline_are_fitted_on_the_same_rows_each_time_and_on_every_hour(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: str,
 ) -> None:
     monkeypatch.setattr(profile_engine, "SAMPLE", 2_000)
     rows = 48_000
     for name in "ab":  # one row of each hour in turn: every 24th row would be of one hour
         table = pa.table({"hour": np.arange(rows) % 24, "x": np.arange(rows) * 1.0,
-                          "odd": ["it's {0}"] * rows})
+                          odd: ["it's {0}"] * rows})
         pq.write_table(table, tmp_path / f"{name}.parquet", row_group_size=5_000)
-    first, second = (profile_engine.fit_baseline(str(tmp_path), features=["hour", "x"], where="odd = 'it''s {0}'")
+    first, second = (profile_engine.fit_baseline(str(tmp_path), features=["hour", "x"], where=f"{odd} = 'it''s {{0}}'")
                      for _ in range(2))
     assert first.layout == second.layout
     assert len(first.layout.columns["hour"].test_uppers()) == 10
