@@ -5,12 +5,13 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from services.adapters.ray_documents import ROUTER_APP
 from services.adapters.ray_target import Cluster, RayTarget
 from services.bootstrap.targets import release_targets
 from services.errors import SourceUnavailable
@@ -139,3 +140,35 @@ def test_a_wrong_token_is_named_and_not_tried_again(ray, tmp_path):
         wrong.observe(MODEL, "production")
     assert not refused.value.retryable
     wrong.close()
+
+
+def test_two_routers_count_together_and_both_take_the_canary_away_when_the_monitor_is_silent(ray, tmp_path):
+    """The last test here: other words to the routers start them again."""
+    told = {**ray.target._shape.router, "dead_man_s": 10.0}
+    shape = replace(ray.target._shape, replicas=2, router=told)
+    pair = RayTarget(Cluster(ray.cluster.dashboard, TOKEN), shape, lock=tmp_path / "lock")
+    place = f"e{uuid4().hex[:8]}"
+    try:
+        for version in ("1", "2"):
+            pair.load(MODEL, place, version)
+        routers = [r for r in ray.replicas().values() if r["app"] == ROUTER_APP]
+        assert len(routers) == 2
+        until(lambda: pair.renew() == 10.0, within=120, what="both new routers")
+        pair.set_weights(MODEL, place, {"1": 100}, generation=1)
+        pair.set_weights(MODEL, place, {"1": 50, "2": 50}, generation=2)
+        answers = []
+        for _ in range(60):
+            answers.append(ray.post(uuid4().hex, environment=place))
+            pair.renew()
+        assert Counter(answer.status_code for answer in answers) == {200: 60}
+        served = Counter(answer.headers["x-model-version"] for answer in answers)
+        assert set(served) == {"1", "2"}
+        assert pair.observe(MODEL, place).served == served, "what each router answered, added up"
+
+        until(lambda: pair.observe(MODEL, place).weights == {"1": 100}, within=120, what="the dead-man timers")
+        assert pair.observe(MODEL, place).generation == 2
+        assert {ray.post(uuid4().hex, environment=place).headers["x-model-version"] for _ in range(20)} == {"1"}
+        pair.set_weights(MODEL, place, {"1": 50, "2": 50}, generation=2)
+        assert pair.observe(MODEL, place).weights == {"1": 50, "2": 50}, "the same order, given again, is obeyed again"
+    finally:
+        pair.close()
