@@ -150,15 +150,3 @@ def _array(bins: Mapping[int, int] | None) -> np.ndarray[Any, np.dtype[np.int64]
     for place, number in (bins or {}).items():
         found[int(place)] = number
     return found
-
-
-def utc(column: str, kind: str) -> str:
-    """Return SQL for a time as TIMESTAMPTZ; a time without a zone is taken as UTC, a number as seconds since 1970."""
-    name = identifier(column)
-    if kind == "TIMESTAMP WITH TIME ZONE":
-        return name
-    if kind.startswith(("TIMESTAMP", "DATE")):
-        return f"timezone('UTC', CAST({name} AS TIMESTAMP))"
-    if kind.startswith("VARCHAR"):
-        return f"TRY_CAST({name} AS TIMESTAMPTZ)"
-    return f"to_timestamp(CAST({name} AS DOUBLE))"

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from services.adapters import profile_engine
 from services.adapters.profile_engine import SLICES, connect, first_line, slice_name
-from services.adapters.profile_sql import Source, identifier, literal
+from services.adapters.profile_sql import Source, identifier, literal, utc
 from services.core.window import TimeWindow
 from services.errors import SourceUnavailable
 from services.predictions.ledger import Changes, FileState, Found, LogFile, changes
@@ -130,7 +130,7 @@ class ParquetLog:
         relation = self._relation([file.path for file in files])
         kinds = profile_engine.columns_of(connection, relation, f"log of {self.model}")
         names = self._settings.columns
-        time = _utc(names.timestamp, kinds[names.timestamp])
+        time = utc(names.timestamp, kinds[names.timestamp])
         where = [f"{time} >= {_moment(ask.window.start)}", f"{time} < {_moment(ask.window.end)}"]
         version = self._key("version", kinds)
         if ask.versions:
@@ -221,7 +221,7 @@ class ParquetLog:
     def _facts(self, connection: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         relation = self._relation(paths, ", filename='interlock_file'")
         kinds = {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
-        time = _utc(self._settings.columns.timestamp, kinds[self._settings.columns.timestamp])
+        time = utc(self._settings.columns.timestamp, kinds[self._settings.columns.timestamp])
         cursor = connection.execute(
             f"SELECT interlock_file AS file, {self._key('version', kinds)} AS version, count(*) AS n, "
             f"count(*) - count({time}) AS undated, epoch_us(min({time})) AS first, epoch_us(max({time})) AS last "
@@ -249,17 +249,6 @@ def _cut(column: str, layout: Layout, relation: str) -> str:
     most = f"SELECT {name} FROM {relation} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {SLICES}"
     return f"CASE WHEN {name} IN ({most}) THEN {name} END"
 
-
-def _utc(column: str, kind: str) -> str:
-    """Return SQL for a time as TIMESTAMPTZ; a time without a zone is taken as UTC, a number as seconds since 1970."""
-    name = identifier(column)
-    if kind == "TIMESTAMP WITH TIME ZONE":
-        return name
-    if kind.startswith(("TIMESTAMP", "DATE")):
-        return f"timezone('UTC', CAST({name} AS TIMESTAMP))"
-    if kind.startswith("VARCHAR"):
-        return f"TRY_CAST({name} AS TIMESTAMPTZ)"
-    return f"to_timestamp(CAST({name} AS DOUBLE))"
 
 
 def _moment(moment: datetime) -> str:

@@ -239,3 +239,15 @@ def _coded(table: pa.Table, index: int, width: int) -> np.ndarray[Any, np.dtype[
     codes = maps.keys.to_numpy()[first:last].astype(np.int64)
     out[np.repeat(np.arange(len(maps)), lengths), codes] = maps.items.to_numpy()[first:last]
     return out
+
+
+def utc(column: str, kind: str) -> str:
+    """Return SQL for a time as TIMESTAMPTZ; a time without a zone is taken as UTC, a number as seconds since 1970."""
+    name = identifier(column)
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return name
+    if kind.startswith(("TIMESTAMP", "DATE")):
+        return f"timezone('UTC', CAST({name} AS TIMESTAMP))"
+    if kind.startswith("VARCHAR"):
+        return f"TRY_CAST({name} AS TIMESTAMPTZ)"
+    return f"to_timestamp(CAST({name} AS DOUBLE))"

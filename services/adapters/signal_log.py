@@ -16,7 +16,7 @@ from services.adapters import label_sql
 from services.adapters.mirrored_log import MirroredLog
 from services.adapters.prediction_log import ParquetLog
 from services.adapters.profile_engine import connect, first_line
-from services.adapters.profile_sql import identifier, literal
+from services.adapters.profile_sql import identifier, literal, utc
 from services.core.window import DAY, TimeWindow
 from services.errors import SourceUnavailable
 from services.predictions.ledger import LogFile, overlapping
@@ -158,7 +158,7 @@ class SignalLog:
         relation = self._relation(self._root, [file.path for file in there])
         kinds = self._columns(connection, relation)
         names = self._settings.columns
-        time = label_sql.utc(names.timestamp, kinds.get(names.timestamp, "TIMESTAMP"))
+        time = utc(names.timestamp, kinds.get(names.timestamp, "TIMESTAMP"))
 
         def text(field: str) -> str:
             column = getattr(names, field)
@@ -186,7 +186,7 @@ class SignalLog:
             return None
         relation = self._relation(self._label_root, [file.path for file in there])
         kinds = self._columns(connection, relation)
-        time = label_sql.utc("label_ts", kinds["label_ts"])
+        time = utc("label_ts", kinds["label_ts"])
         absent = "CAST(absent_reason AS VARCHAR)" if "absent_reason" in kinds else "NULL::VARCHAR"
         return (f"(SELECT CAST(request_id AS VARCHAR) AS request_id, TRY_CAST(label AS DOUBLE) AS label, "
                 f"{time} AS label_ts, {absent} AS absent_reason FROM {relation} "

@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import duckdb
 
-from services.adapters import label_sql
 from services.adapters.profile_engine import connect, first_line
-from services.adapters.profile_sql import identifier, literal
+from services.adapters.profile_sql import identifier, literal, utc
 from services.checks.ports import Offending
 from services.checks.schema import ColumnSchema
 from services.core.window import TimeWindow
@@ -143,7 +142,7 @@ WHERE class <= {CLASSES} ORDER BY n DESC, error_type, ts DESC""")
         def text(name: str, absent: str) -> str:
             return f"CAST({identifier(name)} AS VARCHAR)" if name in kinds else absent
 
-        return (f"{label_sql.utc(names.timestamp, kinds.get(names.timestamp, 'TIMESTAMP'))} AS ts, "
+        return (f"{utc(names.timestamp, kinds.get(names.timestamp, 'TIMESTAMP'))} AS ts, "
                 f"{text(names.request_id, 'NULL')} AS request_id, {text(names.version, literal(''))} AS version, "
                 f"{text(names.variant, literal('champion'))} AS variant, "
                 f"{text(names.environment, literal('production'))} AS environment")
