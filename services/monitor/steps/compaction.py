@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
-from services.errors import OpsError
-from services.monitor.steps.profiles import raise_first
+from services.monitor.faults import Faults
 from services.predictions.compaction import Batch, batches
 from services.predictions.ledger import LogFile
 
@@ -39,14 +38,12 @@ class CompactionStep:
     def run(self, *, now: datetime) -> str:
         """Recover, then compact; a log that cannot be written does not stop the others."""
         hours = saved = 0
-        faults = []
+        faults = Faults()
         for log in self.logs.values():
-            try:
+            with faults.kept():
                 log.recover()
                 for batch in batches(log.files(), now=now)[:MOST]:
                     fewer = log.compact(batch)
                     hours, saved = hours + (fewer > 0), saved + fewer
-            except OpsError as error:
-                faults.append(error)
-        raise_first(faults)
+        faults.raise_first()
         return f"{hours} hours compacted, {saved} files fewer" if hours else "nothing to compact"

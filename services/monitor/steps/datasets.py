@@ -15,9 +15,8 @@ from services.drift.compare import Comparison, compare
 from services.drift.effect import ALPHA
 from services.drift.gather import baseline_for, serving
 from services.drift.measure import Against, Subject, level_of, measure_rates
-from services.errors import OpsError
+from services.monitor.faults import Faults
 from services.monitor.steps.checks import CORRECTED, corrected, schema_of
-from services.monitor.steps.profiles import raise_first
 from services.profiles.baseline import PSI0, Baseline, Role
 from services.profiles.ports import BaselineStore, ProfileStore
 from services.profiles.profile import Layout, Profile, merged
@@ -87,14 +86,12 @@ class DatasetsStep:
     def run(self, *, now: datetime) -> str:
         """Measure; a data set that cannot be read does not stop the others."""
         found: list[Measurement] = []
-        faults = []
+        faults = Faults()
         for data in self.datasets:
-            try:
+            with faults.kept():
                 found += self._one(data, now=now)
-            except OpsError as error:
-                faults.append(error)
         self.save(found)
-        raise_first(faults)
+        faults.raise_first()
         return f"{len(found)} measured of {len(self.datasets)} data sets"
 
     def _one(self, data: Dataset, *, now: datetime) -> list[Measurement]:

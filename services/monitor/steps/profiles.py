@@ -11,7 +11,8 @@ from typing import Final
 from services.core.measurement import Measurement, Pipeline, Verdict, Why
 from services.core.window import DAY, HOUR, TimeWindow
 from services.drift.gather import baseline_for
-from services.errors import NotFound, OpsError, SourceMalformed
+from services.errors import NotFound, SourceMalformed
+from services.monitor.faults import Faults
 from services.predictions.ledger import FileState, LogFile, overlapping, touched
 from services.profiles.build import HOURS_KEPT, SLICE_HOURS_KEPT, Due, by_edges, due, runs_of, served
 from services.profiles.ports import Ask, BaselineSource, BaselineStore, Ledger, PredictionLog, ProfileStore, Scope
@@ -32,23 +33,20 @@ class BaselinesStep:
     def run(self, *, now: datetime) -> str:
         """Load what is not known yet; a version without a baseline is remembered with the reason."""
         known = self.store.known()
-        fetched, without, faults = 0, 0, []
+        fetched, without, faults = 0, 0, Faults()
         for model, source in self.sources.items():
-            try:
+            missing: Sequence[str] = ()
+            with faults.kept():
                 missing = [v for v in source.versions(model) if (model, v) not in known]
-            except OpsError as error:
-                faults.append(error)
-                continue
             for version in missing:
-                try:
-                    self.store.save(source.load(model, version), now=now)
-                    fetched += 1
-                except (NotFound, SourceMalformed) as error:
-                    self.store.save_absence(model, version, str(error), now=now)
-                    without += 1
-                except OpsError as error:
-                    faults.append(error)
-        raise_first(faults)
+                with faults.kept():
+                    try:
+                        self.store.save(source.load(model, version), now=now)
+                        fetched += 1
+                    except (NotFound, SourceMalformed) as error:
+                        self.store.save_absence(model, version, str(error), now=now)
+                        without += 1
+        faults.raise_first()
         return f"{fetched} fetched, {without} versions without one, {len(known)} known before"
 
 
@@ -66,13 +64,11 @@ class ProfilesStep:
 
     def run(self, *, now: datetime) -> str:
         """Look at every log; one that cannot be read does not stop the others."""
-        said, faults = [], []
+        said, faults = [], Faults()
         for model, log in self.logs.items():
-            try:
+            with faults.kept():
                 said.append(f"{model}: {self._one(model, log, now=now)}")
-            except OpsError as error:
-                faults.append(error)
-        raise_first(faults)
+        faults.raise_first()
         return "; ".join(said) or "no models are set"
 
     def _one(self, model: str, log: PredictionLog, *, now: datetime) -> str:
@@ -148,15 +144,6 @@ class ProfilesStep:
             name="quarantined_files", pipeline=Pipeline.SERVING, subject=model, window=TimeWindow(now - HOUR, now),
             at=now, verdict=verdict, reason=reason, why=Why.NONE if files else Why.NO_DATA, value=float(len(bad)),
             unit="files", n=len(files), detail={"files": [{"path": f.path, "reason": f.reason} for f in bad[:50]]})
-
-
-def raise_first(faults: Sequence[OpsError]) -> None:
-    """Raise the first of several faults, saying how many more there are; return when there are none."""
-    if not faults:
-        return
-    if len(faults) == 1:
-        raise faults[0]
-    raise SourceMalformed(f"{faults[0]} (and {len(faults) - 1} more faults)") from faults[0]
 
 
 def _widened(file: LogFile, old: LogFile | None) -> LogFile:

@@ -8,8 +8,7 @@ from typing import Final, Protocol
 
 from services.core.measurement import Measurement, Verdict
 from services.core.window import DAY, TimeWindow, span_text
-from services.errors import OpsError
-from services.monitor.steps.profiles import raise_first
+from services.monitor.faults import Faults
 from services.monitor.steps.signals import Cursor, News, runs_of, touched
 from services.predictions.ledger import Changes, FileState, LogFile
 from services.profiles.ports import Ledger
@@ -64,13 +63,11 @@ class LabelsStep:
 
     def run(self, *, now: datetime) -> str:
         """Count what is new; a log that cannot be read does not stop the others."""
-        said, faults = [], []
+        said, faults = [], Faults()
         for model, log in self.logs.items():
-            try:
+            with faults.kept():
                 said.append(f"{model}: {self._one(model, log, now=now)}")
-            except OpsError as error:
-                faults.append(error)
-        raise_first(faults)
+        faults.raise_first()
         return "; ".join(said) or "no models are set"
 
     def _one(self, model: str, log: LabelledLog, *, now: datetime) -> str:

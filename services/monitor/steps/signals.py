@@ -11,8 +11,7 @@ from typing import Any, Final, Protocol
 
 from services.core.measurement import Measurement, Verdict
 from services.core.window import DAY, HOUR, WEEK, TimeWindow, floor_to
-from services.errors import OpsError
-from services.monitor.steps.profiles import raise_first
+from services.monitor.faults import Faults
 from services.serving import measure
 from services.serving.outage import SPEAKS, judge_outage
 from services.serving.ports import FailedRows, Prober, TrafficLog, TrafficStore
@@ -83,23 +82,23 @@ class TrafficStep:
 
     def run(self, *, now: datetime) -> str:
         """Count what is new; a log that cannot be read does not stop the others."""
-        said, faults = [], []
+        said, faults = [], Faults()
         for model, log in self.logs.items():
-            began = time.perf_counter()
-            try:
-                spans, moment = self.news(f"predictions:{model}", self.cursor.load(f"traffic:{model}"))
-                hours = touched([span for _, span in spans], HOUR)
-                for run in runs_of(hours):
-                    self.store.replace_hours(model, run, log.traffic(run))
-            except OpsError as error:
-                faults.append(error)
-                continue
-            # Only now: a pass that is killed before here counts the same hours again.
-            words = f"{len(hours)} hours counted from {len(spans)} changed files" if spans else "nothing new"
-            self.cursor.save(f"traffic:{model}", moment, words, now=now, took_s=time.perf_counter() - began)
-            said.append(f"{model}: {words}")
-        raise_first(faults)
+            with faults.kept():
+                said.append(f"{model}: {self._one(model, log, now=now)}")
+        faults.raise_first()
         return "; ".join(said) or "no models are set"
+
+    def _one(self, model: str, log: TrafficLog, *, now: datetime) -> str:
+        began = time.perf_counter()
+        spans, moment = self.news(f"predictions:{model}", self.cursor.load(f"traffic:{model}"))
+        hours = touched([span for _, span in spans], HOUR)
+        for run in runs_of(hours):
+            self.store.replace_hours(model, run, log.traffic(run))
+        # Only now: a pass that is killed before here counts the same hours again.
+        words = f"{len(hours)} hours counted from {len(spans)} changed files" if spans else "nothing new"
+        self.cursor.save(f"traffic:{model}", moment, words, now=now, took_s=time.perf_counter() - began)
+        return words
 
 
 class Samples(Protocol):
