@@ -12,8 +12,9 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
+from itertools import islice
 from uuid import uuid4
 
 import pytest
@@ -145,7 +146,8 @@ def test_the_log_says_what_a_failed_request_raised_and_where_and_its_caller_is_n
 
 
 @pytest.mark.parametrize("trouble", [99.0, 66.0])  # hangs, dies
-def test_a_canary_that_hangs_or_dies_is_restarted_while_the_champion_answers(gateway, place, trouble):
+def test_a_canary_that_hangs_or_dies_is_restarted_while_the_champion_answers(gateway, place, monkeypatch, trouble):
+    monkeypatch.setattr(gateway.gateway.fleet, "_timeout_s", 2.0)
     gateway.split({"1": 1, "3": 99}, generation=2, environment=place)
     until(lambda: gateway.seen(place)["loaded"]["3"])
     before = _worker(gateway, "3")
@@ -164,7 +166,7 @@ def test_a_killed_worker_loses_no_row(gateway, place):
 
 
 def test_a_model_that_leaks_is_replaced_before_it_takes_the_machine_and_no_request_fails(registry, tmp_path):
-    with running(settings_for(tmp_path, registry, timeout_ms=30_000)) as leaking:
+    with running(settings_for(tmp_path, registry)) as leaking:
         leaking.split({"3": 100})
         (before,) = _worker(leaking, "3")["pids"]
         leaking.gateway.fleet._memory_mb = resident_mb(before) + 100
@@ -178,13 +180,13 @@ def test_a_model_that_leaks_is_replaced_before_it_takes_the_machine_and_no_reque
         assert "more than gateway.worker_memory_mb allows" in shown["reason"]
 
 
-def test_a_shadow_sees_copies_and_delays_nobody(gateway, place):
+def test_a_shadow_sees_copies_and_delays_nobody(gateway, place, monkeypatch):
+    monkeypatch.setattr(gateway.gateway.fleet, "_timeout_s", 4.0)
     gateway.target.load("tiny", place, "3")
     gateway.target.set_mirror("tiny", place, "3", 100, generation=2)
     before = _worker(gateway, "3")["pids"]
-    started = time.perf_counter()
     answer = gateway.ask(99.0, environment=place, x_request_id="hang")
-    assert time.perf_counter() - started < 0.9  # the shadow hangs for its whole time-out of one second
+    assert gateway.seen(place)["shadowed"] == 0, "the shadow hangs for its whole time-out, and the answer waited for it"
     assert answer.json() == {"predictions": [10.0]}
     until(lambda: gateway.seen(place)["shadowed"] == 1)
     until(lambda: _worker(gateway, "3")["pids"] != before and _worker(gateway, "3")["healthy"])
@@ -233,7 +235,7 @@ def test_a_bad_request_is_counted_and_blames_no_version(gateway, place):
 
 
 def test_a_client_that_sends_too_slowly_is_told_so_and_holds_nobody_up(gateway, place, monkeypatch):
-    monkeypatch.setattr(gateway.gateway.app, "_limits", Limits(8_000_000, 0.3))
+    monkeypatch.setattr(gateway.gateway.app, "_limits", Limits(8_000_000, 2.0))
     host, port = gateway.url.removeprefix("http://").split(":")
     head = f"POST /{place}/tiny/invocations HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n\r\n"
     with socket.create_connection((host, int(port)), timeout=60) as slow:
@@ -243,7 +245,7 @@ def test_a_client_that_sends_too_slowly_is_told_so_and_holds_nobody_up(gateway, 
         while b"REQUEST_TIMEOUT" not in said:
             said += slow.recv(4_096)
         assert said.startswith(b"HTTP/1.1 408 ")
-        assert b"the body did not arrive in 0.3 s" in said
+        assert b"the body did not arrive in 2 s" in said
     assert gateway.seen(place)["errors"] == {}
 
 
@@ -260,7 +262,7 @@ def test_a_version_deleted_from_the_registry_serves_on_and_loads_nowhere_else(re
         os.kill(before, signal.SIGKILL)
         assert {ours.ask(x_entity_id=f"e{i}").status_code for i in range(20)} == {200}
         until(lambda: {ours.ask(x_entity_id=f"e{i}").headers["x-model-version"] for i in range(20)} == {"1", "2"},
-                   within=60)
+                   within=120)
         answer = ours.control("PUT", "/control/production/tiny/versions/3")
         assert (answer.status_code, answer.json()["error_code"]) == (409, "REFUSED")
         assert "tiny version 3 cannot be loaded" in answer.json()["message"]
@@ -277,7 +279,7 @@ def test_a_jump_of_the_clock_neither_ends_the_canary_nor_costs_a_row(gateway, pl
     monkeypatch.setattr(time, "time_ns", lambda: now_ns() + jump * 10**9)
     assert gateway.gateway.control.clock is time.monotonic  # held since the start: no patch of ours can move it
     expired = asyncio.run_coroutine_threadsafe(gateway.gateway.control.expire(), gateway.loop)
-    assert expired.result(timeout=30) == []
+    assert expired.result(timeout=60) == []
     assert gateway.ask(environment=place, x_request_id="after").status_code == 200
     gateway.seal()
     monkeypatch.undo()
@@ -318,21 +320,28 @@ def test_a_full_queue_says_when_to_come_back(registry, tmp_path):
     with running(settings_for(tmp_path, registry, queue=2)) as narrow:
         narrow.split({"3": 100})
         with ThreadPoolExecutor(6) as pool:
-            statuses = Counter(pool.map(lambda _: narrow.ask(99.0).status_code, range(6)))
-            assert set(statuses) <= {429, 503, 504}
-            assert statuses[429] >= 3
-        answer = until(lambda: narrow.seen()["rejected"].get("RESOURCE_EXHAUSTED"))
-        assert answer == statuses[429]
+            asked = [pool.submit(narrow.ask, 99.0) for _ in range(6)]
+            refused = [answer.result() for answer in islice(as_completed(asked), 4)]
+            os.kill(_worker(narrow, "3")["pids"][0], signal.SIGKILL)  # nobody waits for the two that hang
+        assert [answer.status_code for answer in refused] == [429] * 4
+        assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+        assert Counter(answer.result().status_code for answer in asked) == {429: 4, 503: 2}
+        assert until(lambda: narrow.seen()["rejected"].get("RESOURCE_EXHAUSTED")) == 4
 
 
 def test_without_the_monitor_the_canary_goes_back_to_nothing(registry, tmp_path):
-    with running(settings_for(tmp_path, registry, dead_man="1s")) as alone:
+    ahead = [0.0]
+    with running(settings_for(tmp_path, registry, dead_man="1h")) as alone:
+        alone.gateway.control.clock = lambda: time.monotonic() + ahead[0]
         alone.split({"1": 90, "2": 10})
         alone.target.set_mirror("tiny", "production", "2", 50, generation=2)
-        watched = time.monotonic() + 2.5
-        while time.monotonic() < watched:
+        for _ in range(3):
             alone.target.renew()
+            ahead[0] += 2_700
+            expired = asyncio.run_coroutine_threadsafe(alone.gateway.control.expire(), alone.loop)
+            assert expired.result(timeout=60) == []
             assert alone.seen()["weights"] == {"1": 90.0, "2": 10.0}
+        ahead[0] += 900
         until(lambda: alone.seen()["weights"] == {"1": 100.0})
         assert (alone.seen()["expired"], alone.seen()["mirror"], alone.seen()["generation"]) == (True, {}, 2)
         alone.target.set_weights("tiny", "production", {"1": 90, "2": 10}, generation=2)
@@ -340,7 +349,7 @@ def test_without_the_monitor_the_canary_goes_back_to_nothing(registry, tmp_path)
 
 
 def test_a_request_under_way_is_answered_before_the_gateway_ends(registry, tmp_path):
-    with running(settings_for(tmp_path, registry)) as ending:
+    with running(settings_for(tmp_path, registry, timeout_ms=3_000)) as ending:
         ending.split({"3": 100})
         with ThreadPoolExecutor(1) as pool:
             late = pool.submit(ending.ask, 99.0)

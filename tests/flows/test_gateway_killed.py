@@ -29,6 +29,7 @@ log = "log/tiny"
 target = "gateway"
 [gateway]
 port = 0
+timeout_ms = 30000
 """
 
 
@@ -46,16 +47,16 @@ def _start(home: Path, started: list[subprocess.Popen[bytes]]) -> tuple[subproce
     (home / ".interlock" / "gateway.json").unlink(missing_ok=True)
     process = subprocess.Popen([sys.executable, "-c", "from console.cli import main; main()", "gateway"], cwd=home)
     started.append(process)
-    until((home / ".interlock" / "gateway.json").exists, within=60)
+    until((home / ".interlock" / "gateway.json").exists, within=240)
     url = json.loads((home / ".interlock" / "gateway.json").read_text())["url"]
 
     def ready() -> bool:
         try:
-            return httpx.get(f"{url}/ping", trust_env=False).status_code == 200
+            return httpx.get(f"{url}/ping", trust_env=False, timeout=60).status_code == 200
         except httpx.TransportError:
             return False
 
-    until(ready, within=90)
+    until(ready, within=240)
     return process, url
 
 
@@ -69,7 +70,7 @@ def test_a_gateway_killed_under_load_comes_back_with_its_weights_and_its_log(tmp
     answered: list[str] = []
 
     def ask() -> None:
-        with httpx.Client(trust_env=False) as client:
+        with httpx.Client(trust_env=False, timeout=60) as client:
             while True:
                 name = uuid4().hex
                 try:
@@ -83,7 +84,7 @@ def test_a_gateway_killed_under_load_comes_back_with_its_weights_and_its_log(tmp
     clients = [threading.Thread(target=ask) for _ in range(4)]
     for client in clients:
         client.start()
-    until(lambda: len(answered) > 300, within=60)
+    until(lambda: len(answered) > 300)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     for client in clients:
@@ -92,9 +93,9 @@ def test_a_gateway_killed_under_load_comes_back_with_its_weights_and_its_log(tmp
     process, url = _start(tmp_path, started)
     assert dict(target.observe("tiny", "production").weights) == {"1": 60.0, "2": 40.0}
     assert target.observe("tiny", "production").generation == 7
-    lost = httpx.get(f"{url}/health", trust_env=False).json()["log"]["lost"]
+    lost = httpx.get(f"{url}/health", trust_env=False, timeout=60).json()["log"]["lost"]
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=120) == 0
     target.close()
     logged = [row["request_id"] for row in read_log(settings, "tiny")]
     assert len(logged) == len(set(logged))

@@ -15,7 +15,7 @@ BACK = 20
 
 @pytest.fixture
 def gateway(registry: str, tmp_path) -> Iterator[Running]:
-    with running(settings_for(tmp_path, registry, timeout_ms=30_000)) as alive:
+    with running(settings_for(tmp_path, registry)) as alive:
         alive.split({"1": 100, "2": 0}, generation=1)
         yield alive
 
