@@ -18,7 +18,7 @@ class SlowNursery:
 
     def fork(self, spec: WorkerSpec) -> tuple[int, socket.socket]:
         self.asked.set()
-        self.go.wait(30)
+        self.go.wait(120)
         ours, theirs = socket.socketpair()
         theirs.close()
         self.brought.append(ours)
@@ -32,7 +32,7 @@ def test_what_a_fork_brings_after_the_end_is_closed():
         fleet = WorkerFleet(lambda model, version: WorkerSpec(model=model, version=version, task="", tracking_uri=""),
                             nursery, timeout_s=1, queue=1)
         await fleet.keep("tiny", "1")
-        await asyncio.to_thread(nursery.asked.wait, 30)
+        await asyncio.to_thread(nursery.asked.wait, 120)
         await fleet.close()
         nursery.go.set()
 

@@ -28,7 +28,7 @@ class Prometheus:
         """Return the labels and the value of every series that a query finds now."""
         assert self.process.poll() is None, self.log.read_text()
         try:
-            answer = httpx.get(f"{self.url}/api/v1/query", params={"query": query}, timeout=10).json()
+            answer = httpx.get(f"{self.url}/api/v1/query", params={"query": query}, timeout=60).json()
         except (httpx.HTTPError, ValueError):
             return []  # not listening yet, or listening and still starting
         assert answer["status"] == "success", answer
@@ -36,7 +36,7 @@ class Prometheus:
 
     def wait_for(self, query: str, value: float) -> None:
         """Wait until a query of one series has a value."""
-        until(lambda: [v for _, v in self.ask(query)] == [value], within=60, what=f"{query} = {value:g}")
+        until(lambda: [v for _, v in self.ask(query)] == [value], within=120, what=f"{query} = {value:g}")
 
 
 @pytest.fixture
@@ -46,7 +46,8 @@ def scraped(db, tmp_path: Path) -> Iterator[Prometheus]:
     port = free_port()
     with server(db) as ours, (tmp_path / "log").open("wb") as log:
         (tmp_path / "prometheus.yml").write_text(
-            "global: {scrape_interval: 200ms}\nscrape_configs:\n  - job_name: interlock\n    static_configs:\n"
+            "global: {scrape_interval: 2s, scrape_timeout: 2s}\n"  # a slow scrape is no gap
+            "scrape_configs:\n  - job_name: interlock\n    static_configs:\n"
             f"      - targets: ['127.0.0.1:{ours.port}']\n")
         process = subprocess.Popen(
             ["prometheus", f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data",
@@ -55,7 +56,7 @@ def scraped(db, tmp_path: Path) -> Iterator[Prometheus]:
             yield Prometheus(process, f"http://127.0.0.1:{port}", tmp_path / "log")
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=120)
 
 
 def test_values_verdicts_and_incidents_can_be_queried_and_follow_what_is_measured(db, scraped):
@@ -73,7 +74,7 @@ def test_values_verdicts_and_incidents_can_be_queried_and_follow_what_is_measure
     assert passing == []
     look(db, Verdict.PASS, NOW + timedelta(minutes=1), value=100.0)
     scraped.wait_for(f"interlock_measurement{where}}}", 100)
-    until(lambda: scraped.ask("interlock_open_incidents") == [], within=60, what="no open incident")
+    until(lambda: scraped.ask("interlock_open_incidents") == [], within=120, what="no open incident")
 
 
 def test_what_is_exposed_passes_prometheus_own_lint(db):

@@ -41,7 +41,7 @@ class Mailbox:
 
 @contextmanager
 def smtp(mailbox: Mailbox):
-    controller = Controller(mailbox, hostname="127.0.0.1", port=free_port())
+    controller = Controller(mailbox, hostname="127.0.0.1", port=free_port(), ready_timeout=60)
     controller.start()
     try:
         yield f"mailto://127.0.0.1:{controller.port}?from=interlock@example.org&to=ann@example.org&mode=insecure"
@@ -204,7 +204,7 @@ def test_a_sink_that_fails_is_tried_again_later_and_then_gets_the_letter(table, 
 
 @pytest.mark.parametrize("deaf", ["json://127.0.0.1:{}/x", "mailto://127.0.0.1:{}?from=a@example.org&to=b@example.org&mode=insecure"])
 def test_a_sink_that_never_answers_holds_up_the_others_by_one_letter_only(table, monkeypatch, deaf):
-    monkeypatch.setattr(notifier_module, "_SEND_S", 1)
+    monkeypatch.setattr(notifier_module, "_SEND_S", 3)
     with socket.create_server(("127.0.0.1", 0)) as silent, http(200) as (address, got):
         deaf = deaf.format(silent.getsockname()[1])
         slow = [letter(deaf, f"slow-{n}") for n in range(5)]

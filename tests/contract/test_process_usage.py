@@ -46,7 +46,7 @@ def test_a_busy_child_counts_for_the_pipeline_its_parent_announced(tmp_path, sta
     found = by_name(ProcessUsage(tmp_path, POOLS).sample(now=NOW))
     train = found["cores", "train"]
     assert (train.kind, train.team, train.environment, train.ts) == ("training", "a", "production", NOW)
-    assert 0.1 < train.used < 1.5, "one busy loop is about one core, less where the machine is shared"
+    assert 0.01 < train.used < 1.5, "one busy loop is about one core, less where the machine is shared"
     assert found["cores", ""].used >= train.used
     assert 0.005 < found["memory", "train"].used < found["memory", ""].used
 
@@ -57,8 +57,8 @@ def test_a_child_that_announced_itself_no_longer_counts_for_its_parent(tmp_path,
     announce(tmp_path, pipeline="parent", pid=parent.pid)
     announce(tmp_path, pipeline="child", pid=child.pid)
     found = by_name(ProcessUsage(tmp_path, POOLS).sample(now=NOW))
-    assert found["cores", "child"].used > 0.1
-    assert found["cores", "parent"].used < 0.1
+    assert found["cores", "child"].used > 0.01
+    assert found["cores", "parent"].used < found["cores", "child"].used / 2
 
 
 def test_the_second_sample_covers_the_whole_time_since_the_first(tmp_path, start):

@@ -30,7 +30,7 @@ def clock():
     return datetime.now(UTC)
 
 
-def make(db, folder, holder, *, lease_s=1.0, job="pass"):
+def make(db, folder, holder, *, lease_s=60.0, job="pass"):
     def command(part, fence, job_id):
         if part == "job":
             return [sys.executable, "-c", job, db.url, job_id]
@@ -48,7 +48,7 @@ def running(parent):
         yield
     finally:
         parent.stop()
-        thread.join(30)
+        thread.join(120)
 
 
 def pid_in(file):
@@ -85,6 +85,14 @@ while True:
 
 def test_parts_that_hear_nothing_are_asked_and_then_killed_together(db, tmp_path, monkeypatch):
     monkeypatch.setattr(supervisor, "_PATIENCE_S", 0.5)
+    real = subprocess.Popen.send_signal
+
+    def send_signal(process, number):
+        if number == signal.SIGKILL:  # however slowly they hear on this machine, they were asked before
+            until(lambda: len(list(tmp_path.glob("d-*-asked"))) == len(deaf.parts), what="an answer of every part")
+        real(process, number)
+
+    monkeypatch.setattr(subprocess.Popen, "send_signal", send_signal)
     deaf = make(db, tmp_path, "d")
     deaf.part_command = lambda part, fence, job: [sys.executable, "-c", DEAF, str(tmp_path / f"d-{part}-{fence}")]
     with running(deaf):

@@ -210,7 +210,7 @@ def prometheus(tmp_path_factory):
             return False
 
     try:
-        until(scraped, within=60, what="a first scrape")
+        until(scraped, within=120, what="a first scrape")
         yield url
     finally:
         os.kill(server.pid, signal.SIGTERM)

@@ -28,9 +28,9 @@ def test_a_killed_parent_leaves_no_child_behind():
     parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
     child = psutil.Process(int(parent.stdout.readline()))
     parent.send_signal(signal.SIGKILL)
-    parent.wait(30)
+    parent.wait(120)
     try:
-        until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, within=30,
+        until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, within=120,
               what="the end of the child")
     finally:
         parent.stdout.close()
