@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 from streamlit.testing.v1 import AppTest
 
+from console import session
 from services.adapters.ops_tables import house
 
 SCRIPT = """
@@ -118,8 +119,9 @@ def test_a_broken_store_is_shown_in_place_and_keeps_the_reason(console, panel):
     assert not page.exception
 
 
-def test_the_time_of_the_decision_is_shown_exactly(console, panel):
+def test_the_time_of_the_decision_is_shown_exactly(console, panel, monkeypatch):
+    monkeypatch.setattr(session, "now", lambda: datetime(2026, 3, 4, 15, 7, tzinfo=UTC))
     page = panel("approver-1")
     page.text_area[0].set_value("gates pass")
     console.button(page, "Approve").click().run()
-    assert f"Approve, {datetime.now(UTC):%Y-%m-%d %H:}" in console.words(page)
+    assert "Approve, 2026-03-04 15:07" in console.words(page)

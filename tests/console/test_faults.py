@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -47,7 +46,7 @@ class Broken(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         kind = self.server.kind
         if kind == "slow":
-            self.server.over.wait(30)
+            self.server.over.wait()
         body = {"garbage": b"<html>proxy says hello</html>", "cut short": b'{"experiments": [{"experiment_id"',
                 "another shape": b'["a list"]'}.get(kind, b"{}")
         self.send_response(500 if kind == "answers 500" else 200)
@@ -95,9 +94,8 @@ def test_a_broken_mlflow_is_named_and_the_runs_that_were_read_stay(console, monk
         sources.save(SourceState(name=name, as_of=read, tried_at=read, ok=True, message="1 run read", took_s=0.1))
     with mlflow(kind) as uri:
         step = MirrorStep(MlflowRuns(uri), mirror, RegistryTable(db), MirrorCursor(sources), rules=Rules)
-        began = time.monotonic()
+        # A server that does not answer has not answered yet: the pass did not wait for it.
         report, = run_pass([step], bootstrap.SourceJournal(sources), clock=lambda: now)
-        assert time.monotonic() - began < 60, "a server that does not answer held up the pass"
     assert not report.ok
     assert "Traceback" not in report.message
     assert "monitor error" not in report.message, report.message
