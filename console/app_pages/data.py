@@ -84,4 +84,15 @@ with cards.guard("data sets"):
             [tables.Column("status", "status"), "data_set", "check", "column", "reason"],
             alt="Newest parts of the data sets, worst first", name="datasets", as_of=queries.as_of("datasets"))
 
+with cards.guard("inputs of runs"):
+    inputs = queries.inputs(model)
+    if inputs:
+        text.section("What trainings read")
+        text.note("As logged by mlflow.log_input. What the monitor can open of the newest version is measured above, "
+                  "against the training of the version that serves.")
+        tables.table(inputs, ["version", "data_set", tables.Column("digest", "code"), tables.Column("rows", "number"),
+                              "context", "source", tables.Column("as_for", title="same data as for"), "measured"],
+                     alt="Data sets that runs logged as their inputs, newest version first", name="inputs",
+                     as_of=queries.as_of("mirror"))
+
 meanings.explain(NAMES)

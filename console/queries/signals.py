@@ -13,8 +13,10 @@ from services.core.window import DAY, HOUR, TimeWindow, floor_to, parse_span
 from services.quality.day import ScoreDay, Whole
 from services.quality.metric import HEADLINE
 from services.serving.traffic import HISTORY, Volume, total, usual
+from services.training.inputs import hindrance, measured
 from services.validation.gate import Report
 
+INPUTS_OF = 5  # versions whose inputs are listed
 POINTS = 120  # buckets that a chart shows at most
 Pair = tuple[Measurement, datetime]
 
@@ -182,11 +184,37 @@ def champion(model: str) -> str:
 
 
 @st.cache_data(ttl=15, max_entries=32, show_spinner=False)
+def inputs(model: str) -> list[dict[str, Any]]:
+    """Return the data sets that the runs of the newest versions logged in MLflow, newest version first.
+
+    `subject` is what one is measured under, and empty where it is not: then `measured` says why.
+    """
+    services, rows = session.services(), []
+    versions = services.registry.versions(model)[:INPUTS_OF]
+    logged = services.runs.inputs_of([v.run_id for v in versions])
+    for place, v in enumerate(versions):
+        subjects = {given: name for name, given in measured(model, logged.get(v.run_id, [])).items()}
+        for given in logged.get(v.run_id, []):
+            subject = subjects.get(given, "") if place == 0 else ""
+            why = "only the newest version's are" if place else hindrance(given) or "another of that name is"
+            earlier = [f"v{old.version}" for old in versions[place + 1 :] if any(
+                (o.name, o.digest) == (given.name, given.digest) for o in logged.get(old.run_id, []))]
+            rows.append({
+                "version": v.version, "data_set": given.name, "digest": given.digest, "rows": given.rows,
+                "context": given.context, "source": given.uri or given.source, "as_for": ", ".join(earlier),
+                "subject": subject, "measured": "yes" if subject else f"no: {why}"})
+    return rows
+
+
+@st.cache_data(ttl=15, max_entries=32, show_spinner=False)
 def datasets(model: str) -> list[Pair]:
     """Return what was measured of the data sets of a model, worst first."""
     services, wanted = session.services(), []
     for name, data in session.settings().datasets.items():
         if data.model == model and data.role != "test":
             wanted += services.measurements.newest(subject=name)
+    for row in inputs(model):
+        if row["subject"]:
+            wanted += services.measurements.newest(subject=row["subject"])
     kept = [(m, since) for m, since in wanted if m.pipeline == "data"]
     return sorted(kept, key=lambda pair: (SEVERITY.index(pair[0].verdict), pair[0].subject, pair[0].column))

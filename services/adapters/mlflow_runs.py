@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from services.adapters.mlflow_words import cause
 from services.adapters.registry_table import RegisteredVersion
 from services.errors import OpsError, SourceMalformed, SourceUnavailable
+from services.training.inputs import read_input
 from services.training.run import TERMINAL, RawRun
 from services.training.tags import clean, from_ms
 
@@ -211,6 +212,11 @@ def read_entity(run: Any, names: Mapping[str, str]) -> RawRun:
         artifact_uri=info.artifact_uri or "", deleted=info.lifecycle_stage == "deleted",
         params=dict(run.data.params), tags=dict(run.data.tags),
         metrics=tuple((m.key, float(m.value), int(m.timestamp), int(m.step)) for m in metrics),
+        inputs=tuple(
+            read_input(i.dataset.name, i.dataset.digest, source_type=i.dataset.source_type or "",
+                       source=i.dataset.source or "", profile=i.dataset.profile or "",
+                       tags={t.key: t.value for t in i.tags})
+            for i in (run.inputs.dataset_inputs if run.inputs else ())),
     )
 
 

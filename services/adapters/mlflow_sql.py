@@ -1,4 +1,4 @@
-"""Read every run straight from MLflow's own database, by four plain queries: the fast road for a full reading.
+"""Read every run straight from MLflow's own database, by plain queries: the fast road for a full reading.
 
 Opt-in, because it goes past MLflow's permissions, and because the schema is MLflow's private affair: it is read only
 where its revision is one this program was tried on. Everything else is asked of MLflow as usual.
@@ -9,12 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, MetaData, Select, Table, create_engine, event, make_url, select, text
+from sqlalchemy import Connection, Engine, MetaData, Select, Table, and_, create_engine, event, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.adapters.mlflow_runs import MlflowRuns
 from services.errors import SettingsError, SourceMalformed, SourceUnavailable
-from services.training.run import RawRun
+from services.training.inputs import read_input
+from services.training.run import DataInput, RawRun
 from services.training.tags import clean
 
 # Alembic revision of MLflow's tracking schema -> the versions that have it.
@@ -67,6 +68,7 @@ def _pages(connection: Connection) -> Iterator[list[RawRun]]:
     runs, experiments, params, tags, metrics = (
         Table(name, tables, autoload_with=connection)
         for name in ("runs", "experiments", "params", "tags", "latest_metrics"))
+    data = [Table(name, tables, autoload_with=connection) for name in ("datasets", "inputs", "input_tags")]
     names = {str(r.experiment_id): clean(r.name) for r in connection.execute(
         select(experiments.c.experiment_id, experiments.c.name))}
     last = ""
@@ -83,7 +85,27 @@ def _pages(connection: Connection) -> Iterator[list[RawRun]]:
         query = select(c.run_uuid, c.key, c.value, c.is_nan, c.timestamp, c.step)
         for run_id, key, value, is_nan, ms, step in _rows(connection, query.where(c.run_uuid.between(first, last))):
             measured[run_id].append((key, math.nan if is_nan else float(value), int(ms or 0), int(step or 0)))
-        yield [_raw(row, names, pairs[0], pairs[1], measured) for row in rows]
+        given = _inputs(connection, data, first, last)
+        yield [_raw(row, names, pairs[0], pairs[1], measured, given.get(row.run_uuid, ())) for row in rows]
+
+
+def _inputs(
+    connection: Connection, tables: Sequence[Table], first: str, last: str
+) -> dict[str, tuple[DataInput, ...]]:
+    d, i, t = (table.c for table in tables)
+    logged = and_(i.source_type == "DATASET", i.destination_type == "RUN", i.destination_id.between(first, last))
+    said: dict[str, dict[str, str]] = defaultdict(dict)
+    query: Select[Any] = select(t.input_uuid, t.name, t.value).join(tables[1], i.input_uuid == t.input_uuid)
+    for input_id, key, value in _rows(connection, query.where(logged)):
+        said[input_id][key] = value
+    found: dict[str, tuple[DataInput, ...]] = defaultdict(tuple)
+    wanted = [i.destination_id, i.input_uuid, d.name, d.digest, d.dataset_source_type, d.dataset_source,
+              d.dataset_profile]
+    query = select(*wanted).join(tables[0], d.dataset_uuid == i.source_id)
+    for run_id, input_id, name, digest, kind, source, profile in _rows(connection, query.where(logged)):
+        found[run_id] += (read_input(name, digest, source_type=kind or "", source=source or "", profile=profile or "",
+                                     tags=said[input_id]),)
+    return found
 
 
 def _pairs(connection: Connection, table: Table, first: str, last: str) -> dict[str, dict[str, str]]:
@@ -102,7 +124,7 @@ def _rows(connection: Connection, query: Select[Any]) -> Sequence[tuple[Any, ...
 
 def _raw(
     row: Any, names: Mapping[str, str], params: Mapping[str, dict[str, str]], tags: Mapping[str, dict[str, str]],
-    metrics: Mapping[str, list[tuple[str, float, int, int]]],
+    metrics: Mapping[str, list[tuple[str, float, int, int]]], inputs: tuple[DataInput, ...],
 ) -> RawRun:
     experiment = str(row.experiment_id)
     return RawRun(
@@ -111,7 +133,7 @@ def _raw(
         # MLflow itself takes a run's name from its tag, where the two differ.
         name=tags.get(row.run_uuid, {}).get("mlflow.runName") or row.name or "", artifact_uri=row.artifact_uri or "",
         deleted=row.lifecycle_stage == "deleted", params=params.get(row.run_uuid, {}),
-        tags=tags.get(row.run_uuid, {}), metrics=tuple(metrics.get(row.run_uuid, ())),
+        tags=tags.get(row.run_uuid, {}), metrics=tuple(metrics.get(row.run_uuid, ())), inputs=inputs,
     )
 
 

@@ -16,7 +16,7 @@ from services.adapters.run_rows import COLUMNS, Read, failure_columns, read_run,
 from services.training import values
 from services.training.effective import Judged
 from services.training.ports import RunFilter
-from services.training.run import TERMINAL, Failure, Kind, Run, Value
+from services.training.run import TERMINAL, DataInput, Failure, Kind, Run, Value
 
 _CHUNK: Final = 1_000  # runs per transaction
 
@@ -173,6 +173,12 @@ class RunTable:
                     for value in values.read(row.body, kind=kind, key=key):
                         found[row.run_id] = value
         return found
+
+    def inputs_of(self, run_ids: Sequence[str]) -> dict[str, list[DataInput]]:
+        """Return the data sets that runs logged as their inputs, by run; a run without any is left out."""
+        with self._db.read() as connection:
+            rows = connection.execute(select(run_values).where(run_values.c.run_id.in_(run_ids))).all()
+        return {row.run_id: found for row in rows if (found := values.inputs(row.body))}
 
     def artifacts(self, run_id: str) -> dict[str, str]:
         """Return the small text artefacts kept of a run: path to text."""

@@ -8,6 +8,7 @@ from services.adapters.dataset_rows import DatasetRows
 from services.adapters.health_probe import HealthProbe
 from services.adapters.house_tables import SourceTable
 from services.adapters.log_ledger import LogLedger
+from services.adapters.logged_datasets import LoggedDatasets
 from services.adapters.loss_estimate import estimate_losses, windows
 from services.adapters.measurement_table import MeasurementTable
 from services.adapters.ops_db import OpsDb
@@ -106,6 +107,9 @@ def signal_steps(settings: Settings, stores: Stores) -> list[Step]:
             datasets=[DatasetRows(n, settings.resolve(d.path), d) for n, d in settings.datasets.items()],
             champion_of=lambda model: found.version if (found := stores.registry.champion(model)) else "",
             baselines=stores.baselines, profiles=stores.profiles, schemas=stores.schemas, save=save,
+            logged=LoggedDatasets(
+                {m: next((d.label for d in settings.datasets.values() if d.model == m and d.label), "")
+                 for m in settings.models}, stores.registry, stores.runs),
         ),
     ]
 

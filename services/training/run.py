@@ -158,6 +158,19 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DataInput:
+    """A data set that a run logged as its input; `uri` is empty where its source has no address."""
+
+    name: str
+    digest: str
+    context: str = ""
+    source: str = ""  # local, s3, code, …
+    uri: str = ""
+    rows: int | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RawRun:
     """A run exactly as MLflow tells it, in plain values; milliseconds since 1970 where it counts time so."""
 
@@ -174,3 +187,4 @@ class RawRun:
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[tuple[str, float, int, int], ...] = ()  # key, value, milliseconds, step
+    inputs: tuple[DataInput, ...] = ()

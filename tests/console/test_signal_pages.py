@@ -9,6 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from console import session
 from console.identity import persona
+from services.adapters.registry_table import RegisteredVersion
+from services.adapters.run_mirror import RunMirror
 from services.checks.schema import ColumnSchema, Schema
 from services.core.measurement import Measurement, Pipeline, Verdict
 from services.core.window import DAY, HOUR, TimeWindow, floor_to
@@ -16,8 +18,10 @@ from services.quality.coverage import Coverage
 from services.quality.day import ScoreDay
 from services.serving.latency import Latency, bin_of
 from services.serving.traffic import Traffic
+from services.training.run import DataInput
 from services.validation.gate import Gate, Report, not_run
 from tests.console.conftest import Console
+from tests.training_fixtures import a_raw
 from tests.unit.quality.test_scores import counted, drawn
 
 MODEL = "flight-delay"
@@ -138,6 +142,27 @@ def test_data_shows_failing_rows_escaped(faulty: Console):
     assert "1 fine" in [e.label for e in page.expander], "what is fine is folded away"
     bodies = [node.proto.body for node in page.main if getattr(node, "type", "") == "html"]
     assert not any("<b>XX</b>" in body for body in bodies)
+
+
+def test_data_lists_what_trainings_read_and_says_what_moved_and_what_is_not_measured(console: Console):
+    same = {"digest": "c2c7abfc", "context": "training", "rows": 9_000}
+    fares = DataInput(name="<b>fares</b>", source="local", uri="/data/fares.parquet", **same)
+    far = DataInput(name="far", source="s3", uri="s3://b/k", **same)
+    RunMirror(console.services.db).mirror([a_raw("r2", start=NOW - HOUR, inputs=(fares, far)),
+                                           a_raw("r1", start=NOW - DAY, inputs=(fares,))], now=NOW)
+    versions = [RegisteredVersion(model=MODEL, version=v, run_id=f"r{v}", created_at=NOW, status="", source="")
+                for v in ("1", "2")]
+    console.services.registry.replace(versions, {}, now=NOW)
+    subject = f"{MODEL}-input-<b>fares</b>"
+    console.services.measurements.save([measured("skew", Verdict.FAIL, "wind_speed moved: by much", subject=subject,
+                                                 environment="", pipeline=Pipeline.DATA, column="wind_speed")])
+    page = console.open("data", model=MODEL)
+    assert not page.exception
+    shown = console.words(page)
+    assert "wind_speed moved: by much" in shown
+    assert "no: its source is s3" in shown
+    assert "c2c7abfc 9,000 training /data/fares.parquet v1 yes" in shown, "version 2 read what version 1 had read"
+    assert not any("<b>fares" in node.proto.body for node in page.main if getattr(node, "type", "") == "html")
 
 
 def test_an_author_accepts_a_value_and_a_viewer_cannot(faulty: Console):

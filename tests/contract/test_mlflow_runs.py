@@ -1,20 +1,31 @@
 """What the mirror reads from a real MLflow store, and how it says that there is none."""
 
 import sqlite3
+import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from services.adapters.house_tables import SourceTable
+from services.adapters.logged_datasets import LoggedDatasets
+from services.adapters.measurement_table import MeasurementTable
 from services.adapters.mlflow_runs import MlflowRuns
 from services.adapters.mlflow_sql import MlflowSql
 from services.adapters.ops_db import OpsDb
+from services.adapters.profile_engine import fit_baseline
+from services.adapters.profile_table import BaselineTable, ProfileTable
 from services.adapters.registry_table import RegistryTable
 from services.adapters.run_mirror import MirrorCursor, RunMirror
+from services.adapters.schema_table import SchemaTable
+from services.core.measurement import Measurement, Verdict, Why
 from services.errors import SourceMalformed, SourceUnavailable
+from services.monitor.steps.datasets import DatasetsStep
 from services.monitor.steps.mirror import MirrorStep
 from services.training.failure_rules import Rules
 from services.training.ports import RunFilter
@@ -34,7 +45,7 @@ def ms(moment: datetime) -> int:
 def store(tmp_path_factory: pytest.TempPathFactory):
     import mlflow
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
     folder = tmp_path_factory.mktemp("mlflow")
     uri = f"sqlite:///{folder}/mlflow.db"
@@ -63,6 +74,13 @@ def store(tmp_path_factory: pytest.TempPathFactory):
     client.delete_run(ids["deleted"])
     client.log_text(ids["odd"], "MemoryError", "ops/log_tail.txt")
     client.log_text(ids["odd"], "x" * 300_000, "ops/huge.txt")
+    frame = pd.DataFrame({"amount": np.random.default_rng(5).normal(0.8, 1, 3_000), "late": 1.0})
+    frame.to_parquet(folder / "fares.parquet")
+    for source, name, context in ((f"{folder}/fares.parquet", "fares", "training"), ("s3://b/k", HOSTILE, "eval")):
+        with warnings.catch_warnings(action="ignore"):  # what MLflow itself calls of pandas, and of itself
+            data = mlflow.data.from_pandas(frame, source=source, name=name, targets="late")
+        tags = [InputTag("mlflow.data.context", context), InputTag("ops.label", "late")]
+        client.log_inputs(ids["odd"], datasets=[DatasetInput(Dataset(**data.to_dict()), tags)])
     client.create_registered_model("m")
     for _ in range(2):
         client.create_model_version("m", f"file://{folder}/artifacts", ids["odd"], tags={"k": HOSTILE})
@@ -159,9 +177,41 @@ def test_the_database_itself_tells_the_same_runs_as_mlflow(store) -> None:
     def told(source: MlflowRuns) -> dict[str, object]:
         runs = [run for page in source.everything() for run in page]
         return {r.run_id: (r.status, r.start_ms, r.end_ms, r.name, r.deleted, r.experiment, r.params, r.tags,
-                           sorted(map(repr, r.metrics))) for r in runs}
+                           sorted(map(repr, r.metrics)), sorted(map(repr, r.inputs))) for r in runs}
 
     assert told(MlflowSql(uri, sql=uri)) == told(MlflowRuns(uri))
+
+
+def test_the_data_that_a_training_logged_is_measured_against_what_serves(store, db: OpsDb) -> None:
+    uri, ids, _ = store
+    step, runs, registry = mirror_of(db, MlflowRuns(uri))
+    step.run(now=NOW)
+    evaluated, read = sorted(runs.inputs_of(list(ids.values()))[ids["odd"]], key=lambda i: i.context)
+    assert (read.name, read.context, read.source, read.label) == ("fares", "training", "local", "late")
+    assert read.rows == 3_000
+    assert (evaluated.name, evaluated.uri) == (HOSTILE, "s3://b/k")
+
+    baselines, measurements = BaselineTable(db), MeasurementTable(db)
+    trained = pa.table({"amount": np.random.default_rng(6).normal(0, 1, 12_000), "late": [1.0] * 12_000})
+    baselines.save(fit_baseline(trained, features=["amount"], label="late").of_version("m", "1"), now=NOW)
+    datasets = DatasetsStep(datasets=[], champion_of=lambda _: "1", baselines=baselines, profiles=ProfileTable(db),
+                            schemas=SchemaTable(db), save=measurements.save,
+                            logged=LoggedDatasets({"m": ""}, registry, runs))
+
+    def found(name: str, column: str = "") -> Measurement:
+        return next(m for m, _ in measurements.newest(subject="m-input-fares", name=name) if m.column == column)
+
+    datasets.run(now=NOW)
+    assert found("skew", "amount").reason.startswith("amount moved: ")
+    assert (found("label_drift", "label").verdict, found("schema").verdict) == (Verdict.PASS, Verdict.PASS)
+
+    there = Path(read.uri)
+    there.rename(there.with_suffix(".gone"))
+    datasets.run(now=NOW + timedelta(minutes=1))
+    assert (found("schema").verdict, found("schema").why) == (Verdict.INCONCLUSIVE, Why.NO_DATA)
+    there.with_suffix(".gone").rename(there)
+    datasets.run(now=NOW + timedelta(minutes=2))
+    assert found("schema").verdict is Verdict.PASS
 
 
 def test_a_schema_that_nobody_tried_is_refused_with_what_to_do(tmp_path: Path) -> None:

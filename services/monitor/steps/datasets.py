@@ -80,6 +80,7 @@ class DatasetsStep:
     profiles: ProfileStore
     schemas: SchemaStore
     save: Callable[[list[Measurement]], None]
+    logged: Callable[[], Sequence[Dataset]] = tuple  # those that trainings logged as their inputs
     seen: dict[str, str] = field(default_factory=dict)  # data set to what was measured last
     name: str = "datasets"
 
@@ -87,12 +88,13 @@ class DatasetsStep:
         """Measure; a data set that cannot be read does not stop the others."""
         found: list[Measurement] = []
         faults = Faults()
-        for data in self.datasets:
+        datasets = [*self.datasets, *self.logged()]
+        for data in datasets:
             with faults.kept():
                 found += self._one(data, now=now)
         self.save(found)
         faults.raise_first()
-        return f"{len(found)} measured of {len(self.datasets)} data sets"
+        return f"{len(found)} measured of {len(datasets)} data sets"
 
     def _one(self, data: Dataset, *, now: datetime) -> list[Measurement]:
         parts = data.parts()
@@ -107,10 +109,14 @@ class DatasetsStep:
         if data.model:
             version = self._newest(data.model) if data.role == "test" else self.champion_of(data.model)
         baseline = baseline_for(self.baselines, data.model, version) if version else None
-        if baseline is None or not parts:
+        if baseline is None or (not parts and data.role in {"data", "test"}):
             return found
         # Live traffic moves on by the day: a test set is compared again then, unchanged or not.
         schema = schema_of(self.schemas, baseline, data.model, baseline.version, now=now)
+        if not parts:
+            self.seen.pop(data.name, None)
+            nothing = check_columns(subject, TimeWindow(now - DAY, now), None, schema, at=now)
+            return [replace(nothing, reason="no Parquet file of it is there any more, or none yet")]
         state = f"{data.stamp(parts)} {version} {schema.revision} {now:%Y-%m-%d}"
         if self.seen.get(data.name) == state:
             return found
