@@ -34,6 +34,7 @@ _BY_EXIT: Final = {137: "oom_killer", -9: "oom_killer", 139: "segfault", -11: "s
                    -6: "segfault", 136: "div_zero", -8: "div_zero", 143: "killed_by_user", -15: "killed_by_user",
                    130: "killed_by_user", -2: "killed_by_user", 124: "time_limit", 127: "missing_module",
                    126: "permission"}
+_PASSED_ON: Final = re.compile(r"Caught \w+ in\b")  # from a worker of a data loader; its own words stand below
 _NAN_SAID: Final = re.compile(r"\b(?:nan|inf|non-?finite|infinite|diverg\w*)\b", re.IGNORECASE)
 
 
@@ -127,10 +128,28 @@ def _pick(events: Sequence[_Event], log: Log) -> _Event:
     if first > 0 and all(e.cls in _COLLATERAL for e in cluster):
         # This process only noticed: the cause may lie before its last lines of progress, with another rank.
         cluster = [e for e in events[:first] if e.cls in _CONTAGIOUS] or cluster
-    best = min(cluster, key=lambda e: (_is_symptom(e), e.rank, e.line.index))
+    best = min(cluster, key=_telling)
+    if best.cls in _COLLATERAL and (own := _own_before(cluster)):
+        best = min(own, key=_telling)
     if best.cls in _GENERAL and (nan := _nan_before(best, cluster)):
         return nan
-    return _cause(best, cluster) if best.cls == "runtime_error" and best.line.chained else best
+    return _cause(best, cluster) if best.cls == "runtime_error" and best.line.caused else best
+
+
+def _telling(event: _Event) -> tuple[bool, int, bool, int]:
+    line = event.line
+    silent = line.weight is Weight.WRAPPER or bool(
+        line.type and (not line.message or _PASSED_ON.match(line.message)))
+    return _is_symptom(event), event.rank, silent, line.index
+
+
+def _own_before(cluster: Sequence[_Event]) -> list[_Event]:
+    """Return the program's own exceptions that came before anyone noticed that a process was gone."""
+    noticed = next(i for i, e in enumerate(cluster) if e.cls in _COLLATERAL)
+    # One that was raised while an earlier exception was handled explains that it could not be handled.
+    if cluster[noticed].line.chained:
+        return []
+    return [e for e in cluster[:noticed] if e.line.weight is Weight.EXCEPTION and e.line.type and not _is_symptom(e)]
 
 
 def _nan_before(best: _Event, cluster: Sequence[_Event]) -> _Event | None:

@@ -5,7 +5,7 @@ line means is decided in classify.py.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -13,7 +13,8 @@ from services.training.log_lines import Bare, Words, split
 
 _QUIET: Final = Words("info|debug|trace|warning: ", r"(?<!=)\b(?-i:INFO|DEBUG|TRACE)\b|(?-i:\wWarning: )")
 _SURVIVED: Final = Words(
-    "retry|falling back|ignor|skipping", r"\b(?:retrying|will retry|falling back|ignored|ignoring|skipping)\b"
+    "retry|falling back|ignor|skipping",
+    r"\b(?:retrying|will retry|retry in \d+|falling back|ignored|ignoring|skipping)\b",
 )
 # What TensorFlow says as an error at every start, on machines without a card as well as on those with one.
 _STARTUP: Final = Words(
@@ -22,10 +23,20 @@ _STARTUP: Final = Words(
     r"|could not find tensorrt",
 )
 _FRAME: Final = re.compile(
-    r"""^\s*(?:File\ "[^"]+",\ line\ \d+|at\ [\w.$<>]+\(|\#\d+\s+0x|\^|~{2,}|\.\.\.\s<)""", re.VERBOSE
+    r"""^\s*(?:File\ "[^"]+",\ line\ \d+|at\ [\w.$<>]+\(|\#\d+\s+0x|\^|~{2,}|\.\.\.\s<|-{2,}>\ *\d+\b)""",
+    re.VERBOSE,
 )
-_TRACEBACK: Final = re.compile(r"^\W*(?:Original |Exception Group )?(?:Traceback|Stack) \(most recent call last\)")
+_TRACEBACK: Final = re.compile(
+    r"^(?:\W*|[\w.]+\s{2,})(?:Original |Exception Group )?(?:Traceback|Stack) \(most recent call last\)"
+)
+_CAUSED: Final = re.compile(r"The above exception was the direct cause")
 _CHAINED: Final = re.compile(r"The above exception was the direct cause|During handling of the above exception")
+# Messages that only announce one: what is wrong stands in the lines below.
+_HOLLOW: Final = re.compile(r"^(?:Exception encountered when calling\b.*|Graph execution error:.*)$")
+_STILL_HOLLOW: Final = re.compile(
+    r"^(?:Detected at node\b.*|<stack traces unavailable>|Node: .*|.*\broot error\(s\) found\.?|.*:)$")
+_NODE: Final = re.compile(r"^\{\{function_node [^}]*\}\} ")
+_NOTHING_INSIDE: Final = re.compile(r"^(?:Call a|A)rguments received by\b")
 _NAMES: Final = ("error", "exception", "interrupt", "Exit", "Fail", "Fault", "Timeout", "OutOfRes", "Iteration",
                  "NotFound", "Diverged")
 _EXCEPTION: Final = re.compile(
@@ -44,10 +55,11 @@ _WRAPPER: Final = Words(
     r"|forcefully exiting via SIGKILL|exitcode *: *1\b|launch\.py: error|Root Cause|error: .*exit code 1\b",
 )
 _PROGRESS: Final = Words(
-    "epoch|step|iter|batch|%|it/s|s/it|loss|resum|restart|recover|retr|continu",
+    "epoch|step|iter|batch|%|it/s|s/it|loss|resum|restart|recover|retr|continu|instead|running training",
     r"\b(?:epoch|step|iter(?:ation)?|batch|global_step)\b[^\n]{0,12}\d|\d+%\||\bit/s\b|s/it\b|\bloss\b\s*[=:]"
-    r"|\b(?:resum|restart|recover|retr(?:y|ied)|continu)\w*",
+    r"|\b(?:resum|restart|recover|retr(?:y|ied)|continu)\w*|\busing\b[^\n]{1,60}\binstead\b|\brunning training\b",
 )
+_CALM: Final = frozenset({"INFO", "DEBUG", "TRACE", "NOTICE"})
 
 
 class Weight(StrEnum):
@@ -76,6 +88,7 @@ class Line:
     frame: str = ""
     frames: tuple[str, ...] = ()
     chained: bool = False  # it was raised while an earlier one was handled
+    caused: bool = False  # and says that the earlier one is its cause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +114,8 @@ class _Reader:
         self.found: list[Line] = []
         self.progress: list[int] = []
         self._frames: list[str] = []
-        self._inside = self._quoted = self._chained = False
+        self._inside = self._quoted = self._chained = self._caused = False
+        self._hollow = False  # the last exception found only announced what is wrong
 
     def take(self, index: int, bare: Bare) -> None:
         """Read the next line."""
@@ -109,8 +123,10 @@ class _Reader:
         if not text:
             return
         if _CHAINED.search(text):
-            self._chained = True
+            self._chained, self._caused = True, _CAUSED.search(text) is not None
+            self._hollow = False
         elif _TRACEBACK.match(text):
+            self._hollow = False
             self._inside, self._quoted, self._frames = True, False, []
         elif _FRAME.match(bare.text):
             if text.startswith("File "):
@@ -124,14 +140,29 @@ class _Reader:
                 index=index, text=text,
                 weight=Weight.WRAPPER if _WRAPPER.found(text, text.lower()) else Weight.EXCEPTION,
                 type=exception[1], message=exception[2] or "", frame=_own(self._frames), frames=tuple(self._frames),
-                chained=self._chained))
-            self._inside = self._quoted = self._chained = False
+                chained=self._chained, caused=self._caused))
+            self._hollow = self.found[-1].weight is Weight.EXCEPTION and _announces(exception[2])
+            self._inside = self._quoted = self._chained = self._caused = False
             self._frames = []
         else:
             self._inside = False
+            if self._hollow:
+                self._fill(text, bare.level)
             self.found.append(Line(index=index, text=text, weight=_weight(text, bare.level)))
             if _PROGRESS.found(text, text.lower()):
                 self.progress.append(index)
+
+    def _fill(self, text: str, level: str) -> None:
+        """Let the last exception say what the lines below its announcement say."""
+        if _NOTHING_INSIDE.match(text) or _said_by_others(level):
+            self._hollow = False
+        elif not _STILL_HOLLOW.match(text):
+            at = next(i for i in reversed(range(len(self.found))) if self.found[i].weight is Weight.EXCEPTION)
+            header = self.found[at]
+            text = _NODE.sub("", text)
+            message = text if _HOLLOW.match(header.message) else f"{header.message} {text}".strip()
+            self.found[at] = replace(header, text=f"{header.type}: {message}", message=message)
+            self._hollow = False
 
     def _exception(self, text: str, level: str) -> re.Match[str] | None:
         lower = text.lower()
@@ -144,6 +175,17 @@ class _Reader:
         return _EXCEPTION.match(text)
 
 
+def _announces(message: str | None) -> bool:
+    """Tell whether an exception's message is only a heading; None is that of an exception without a colon."""
+    if message is None:
+        return False
+    return not message.strip() or message.rstrip().endswith(":") or _HOLLOW.match(message) is not None
+
+
+def _said_by_others(level: str) -> bool:
+    return level.startswith("WARN") or level in _CALM
+
+
 def _weight(text: str, level: str) -> Weight:
     lower = text.lower()
     if _WRAPPER.found(text, lower):
@@ -152,7 +194,7 @@ def _weight(text: str, level: str) -> Weight:
         return Weight.WARNING
     if level.startswith(("CRIT", "FATAL", "ERR")):
         return Weight.ERROR
-    if level in {"INFO", "DEBUG", "TRACE", "NOTICE"} or _QUIET.found(text[:160], lower[:160]):
+    if level in _CALM or _QUIET.found(text[:160], lower[:160]):
         return Weight.PLAIN
     if _SURVIVED.found(text, lower):
         return Weight.SURVIVED

@@ -45,8 +45,11 @@ _GLOG: Final = re.compile(r"^\[?([EFIW])(?:\d{3,4} [\d:.]+|[ ]?(?=[\w.]+\.(?:cpp
 _LETTERS: Final = {"E": "ERROR", "F": "FATAL", "I": "INFO", "W": "WARNING"}
 _MESSAGE_KEYS: Final = ("message", "msg", "log", "textPayload", "event")
 # Where structured loggers put the exception, beside a message that only says that there was one.
-_CAUSE_KEYS: Final = ("error", "err", "exception", "exc_info", "stack_trace", "stacktrace", "traceback", "stack")
-_LEVEL_KEYS: Final = ("level", "levelname", "severity", "lvl")
+_CAUSE_KEYS: Final = ("error", "err", "exception", "exc", "exc_info", "stack_trace", "stacktrace", "traceback", "stack")
+_TYPE_WORDS: Final = ("type", "class", "kind", "name")
+_VALUE_WORDS: Final = ("message", "value", "msg", "reason", "detail")
+_TRACE_WORDS: Final = ("stack_trace", "stacktrace", "traceback", "stack", "trace")
+_LEVEL_KEYS: Final = ("level", "levelname", "severity", "lvl", "log.level")
 
 
 class Words:
@@ -99,13 +102,32 @@ def _structured(line: str) -> list[Bare] | None:
         return None
     if not isinstance(record, dict):
         return None
-    message = next((record[k] for k in _MESSAGE_KEYS if isinstance(record.get(k), str)), None)
-    if message is None:
+    flat = dict(_flat(record))
+    message = next((flat[k] for k in _MESSAGE_KEYS if k in flat), None)
+    causes = [told for key in _CAUSE_KEYS for told in _told(flat, key)]
+    if message is None and not causes:
         return None
-    level = next((str(record[k]).upper() for k in _LEVEL_KEYS if record.get(k)), "")
-    texts = [message, *(record[k] for k in _CAUSE_KEYS if isinstance(record.get(k), str))]
-    parts = [part for text in texts for part in text.split("\n")[:_MAX_PARTS]]
+    level = next((flat[k].upper() for k in _LEVEL_KEYS if flat.get(k)), "")
+    parts = [part for text in (message or "", *causes) for part in text.split("\n")[:_MAX_PARTS]]
     return [Bare(_bare(_narrow(part)).text, level) for part in parts]
+
+
+def _flat(record: dict[str, object], *, before: str = "", depth: int = 3) -> Iterator[tuple[str, str]]:
+    """Yield the texts of a record by dotted key, so that nested objects read like keys that are written so."""
+    for key, value in record.items():
+        if isinstance(value, dict) and depth:
+            yield from _flat(value, before=f"{before}{key}.", depth=depth - 1)
+        elif isinstance(value, str) or (key in _LEVEL_KEYS and value):
+            yield f"{before}{key}", str(value)
+
+
+def _told(flat: dict[str, str], key: str) -> list[str]:
+    """Return what a record says about an exception under a key: its trace first, then its type and message."""
+    def first(words: tuple[str, ...]) -> str:
+        return next((flat[k] for w in words for k in (f"{key}.{w}", f"{key}_{w}") if k in flat), "")
+
+    head = ": ".join(part for part in (first(_TYPE_WORDS), first(_VALUE_WORDS)) if part)
+    return [text for text in (flat.get(key, ""), first(_TRACE_WORDS), head) if text]
 
 
 def _narrow(line: str) -> str:

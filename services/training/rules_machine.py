@@ -48,7 +48,9 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
     ),
     rule(
         "device_mismatch", _CODE,
-        r"all tensors to be on the same device", r"found at least two devices",
+        r"all tensors to be on the same device", r"found at least two devices", r"\b(?:two|on) different devices\b",
+        r"\bon device ['\"]?(?:cuda|gpu)\b[^\n]{1,60}\bon (?:device )?['\"]?cpu\b",
+        r"\bon device ['\"]?cpu\b[^\n]{1,60}\bon (?:device )?['\"]?(?:cuda|gpu)\b",
         r"(?:should be|must be|to be)\b[^.]{0,60}\bon the same device", r"is not on the expected device",
         r"\bsame device as (?:the|that|this|those|all|other|tensor|argument)\b", r"but found one of them on device",
         r"is on cpu, but expected[^.]{0,20}(?:gpu|cuda)", r"is on (?:gpu|cuda)[^.]{0,10}but expected[^.]{0,20}cpu",
@@ -83,6 +85,7 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
         r"\bKilledWorker\b|exceeded [\d.]+% memory budget",
         r"(?:systemd-oomd|earlyoom)[^\n]*(?:kill|sending sig)",
         r"\bOUT_OF_MEMORY\b(?![^\n]*cuda)",
+        r"\b(?:container|pod|executor|process|task|job)\b[^\n]{0,40}\bkilled\b[^\n]{0,40}\bmemory\b",
         r"reason[=:]\s*\"?oom", r"worker[^\n]{0,60}killed by signal: killed",
         r"exit codes? of the workers? (?:are|is) \{SIGKILL",
         stems="memory|oom|killed by|sigkill|killedworker",

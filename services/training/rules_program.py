@@ -13,7 +13,7 @@ _LEARNT: Final = (
 _BECAME: Final = (
     r"\b(?:is|are|was|were|became|becomes?|went|contains?|has|have|turned(?: into)?|reached|diverged(?: to)?|with)\b"
 )
-_THING: Final = r"(?:file|path|directory|checkpoint|dataset|manifest)\b"
+_THING: Final = r"(?:files?|paths?|directory|directories|checkpoints?|datasets?|manifest)\b"
 
 PROGRAM: Final[tuple[FailureRule, ...]] = (
     rule(
@@ -76,15 +76,17 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         r"\bErrno 2\b|\bENOENT\b", r"errno = 2\b",
         r"NoSuch(?:Key|Bucket|File)\w*", r"specified (?:key|blob|bucket|path|file) does not exist",
         r"path does not exist", r"cannot find the (?:file|path) specified",
-        rf"{_THING}[^\n]{{0,120}}\b(?:does not exist|doesn't exist|not found|could not be found|is missing)\b",
+        rf"{_THING}[^\n]{{0,120}}\b(?:do(?:es)? not exist|do(?:es)?n't exist|not found|could not be found"
+        r"|(?:is|are) missing)\b",
         r"404 client error|HTTP(?:/[\d.]+| error| status)? 404|: 404 not found",
         r"EntryNotFoundError|RepositoryNotFoundError|BlobNotFound|ResourceNotFoundError",
-        r"(?:can't|can ?not|couldn't|could not|unable to) find [^\n]{0,40}\b(?:file|path|checkpoint|dataset)\b",
+        r"(?:can't|can ?not|couldn't|could not|unable to|failed to) find [^\n]{0,40}"
+        r"\b(?:files?|paths?|checkpoints?|datasets?)\b",
         r"\bno (?:\w+ )?(?:files?|checkpoints?|shards?|artifacts?) (?:named|called|match(?:es|ed|ing)?|at|in|under)\b",
         r"error occurred \(404\)", r"is not a valid model identifier",
         r"TABLE_OR_VIEW_NOT_FOUND|table or view not found",
         stems="no |not_found|valid model|notfound|no such|nosuch|errno|enoent|not exist|n't exist|not found|be found"
-              "|is missing|t find|to find|404",
+              "|is missing|are missing|t find|to find|404",
     ),
     rule(
         "div_zero", _CODE,

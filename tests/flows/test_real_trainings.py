@@ -68,7 +68,8 @@ def test_a_keras_training_says_what_it_is_and_one_that_fails_says_why(trained: T
     assert sorted((run.effective, run.req_gpu) for run in runs) == [(Effective.FAILED, 1.0), (Effective.FINISHED, 1.0)]
     (failed,) = [run for run in runs if run.effective is Effective.FAILED]
     assert (failed.failure.cls, failed.failure.type, failed.failure.owner) == ("traceback", "ValueError", "code")
-    assert "Exception encountered when calling Sequential" in failed.failure.line
+    assert failed.failure.line.startswith("ValueError: Input 0")
+    assert "received input with shape (32, 3)" in failed.failure.line
     texts = trained.mirror.artifacts(failed.run_id)
     assert "shape=(32, 3)" in json.loads(texts["ops/failure.json"])["message"]
 

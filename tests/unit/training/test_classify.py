@@ -3,13 +3,14 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.training.classify import classify, explain
+from services.training.correct import Correction, general, rule_of
 from services.training.failure_rule import FailureRule, Owner
 from services.training.failure_rules import CLASSES, SHIPPED, Rules
 from services.training.log_events import read
@@ -88,6 +89,48 @@ def test_the_job_s_own_frame_is_the_fingerprint_not_its_line_number() -> None:
     assert classify(log(3)).frame == "train.py:load"
     assert classify(log(3)).fingerprint == classify(log(300)).fingerprint
     assert classify(log(3)).fingerprint != classify(log(3).replace("in load", "in save")).fingerprint
+
+
+TRACE = 'Traceback (most recent call last):\n  File "/app/fit.py", line 9, in <module>\n    fit()\n'
+GRAPH = """
+Detected at node embed/Gather defined at (most recent call last):
+  File "/app/fit.py", line 9, in <module>
+
+  File "/app/venv/lib/python3.11/site-packages/keras/src/layers/layer.py", line 1002, in __call__
+
+"""
+
+
+@pytest.mark.parametrize(("log", "line"), [
+    (TRACE + "ValueError: Exception encountered when calling Sequential.call().\n\n\x1b[1mInput 0 of layer 'dense' has "
+     "shape (3, 7)\x1b[0m\n\nArguments received by Sequential.call():\n  • training=True",
+     "ValueError: Input 0 of layer 'dense' has shape (3, 7)"),
+    (TRACE + 'ValueError: Exception encountered when calling layer "dense" (type Dense).\n\n{{function_node '
+     "__wrapped__MatMul}} Matrix size-incompatible: In[0]: [3,7], In[1]: [8,4]\n\nCall arguments received by layer",
+     "ValueError: Matrix size-incompatible: In[0]: [3,7], In[1]: [8,4]"),
+    (TRACE + "tf.errors.InvalidArgumentError: Graph execution error:\n" + GRAPH + "indices[0,0] = 99 is not in [0, 10)",
+     "tf.errors.InvalidArgumentError: indices[0,0] = 99 is not in [0, 10)"),
+    (TRACE + 'RuntimeError: Error(s) in loading state_dict for Net:\n\tMissing key(s) in state_dict: "fc.weight".',
+     'RuntimeError: Error(s) in loading state_dict for Net: Missing key(s) in state_dict: "fc.weight".'),
+    (TRACE + "AssertionError: \nNot equal to tolerance 0.001", "AssertionError: Not equal to tolerance 0.001"),
+    (TRACE + "ValueError: Exception encountered when calling Bad.call().\n\nArguments received by Bad.call():\n  • x=1",
+     "ValueError: Exception encountered when calling Bad.call()."),
+    (TRACE + "KeyError: 'the names:'\nINFO closing", "KeyError: 'the names:'"),
+    ("FileNotFoundError: Caught FileNotFoundError in DataLoader worker process 2.\nOriginal " + TRACE
+     + "FileNotFoundError: [Errno 2] No such file or directory: 'a.nii'",
+     "FileNotFoundError: [Errno 2] No such file or directory: 'a.nii'"),
+    (("AssertionError          Traceback (most recent call last)\nCell In[3], line 2\n      1 x = f()\n"
+      "----> 2 raise AssertionError(msg)\n\nAssertionError: 9 rows too many"), "AssertionError: 9 rows too many"),
+])
+def test_the_line_shown_says_what_is_wrong_not_that_something_is(log: str, line: str) -> None:
+    assert classify(log).line == line
+
+
+def test_a_correction_of_such_a_line_is_met_by_the_next_one_like_it() -> None:
+    log = TRACE + "ValueError: Exception encountered when calling Net.call().\n\nInput 0 has shape ({n}, 7)"
+    said = Correction(line=general(classify(log.format(n=32)).line), cls="data_error", owner=Owner.DATA,
+                      retryable=False, by="os:me", reason="r", at=datetime(2026, 3, 4, tzinfo=UTC))
+    assert classify(log.format(n=64), rules=Rules(corrections=(rule_of(said),))).cls == "data_error"
 
 
 def test_a_missing_column_is_the_data_s_fault() -> None:
