@@ -135,4 +135,4 @@ def running() -> Iterator[Provider]:
             yield provider
         finally:
             server.should_exit = True
-            thread.join(timeout=20)
+            thread.join(timeout=120)

@@ -14,6 +14,7 @@ ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--
 READY = '[data-testid="stApp"][data-test-script-state="notRunning"][data-test-connection-state="CONNECTED"]'
 ARTEFACTS = Path(__file__).parents[2] / "artefacts" / "screenshots"
 WIDE, PHONE = 1440, 390
+PATIENCE_MS = 120_000  # for whatever a loaded machine has still to draw
 
 # Streamlit asks for its health below the page's own path first, and then at the root.
 _PROBES = re.compile(r"/_stcore/(health|host-config)$")
@@ -37,6 +38,7 @@ class Visitor:
             viewport={"width": width, "height": 900 if width > 500 else 844}, color_scheme=scheme,
             timezone_id="Europe/Berlin", locale="en-GB", reduced_motion="reduce",
         )
+        self.context.set_default_timeout(PATIENCE_MS)
         self.foreign: list[str] = []
         self.complaints: list[str] = []
         self.context.on("request", self._request)
@@ -58,13 +60,13 @@ class Visitor:
     def settle(self) -> Page:
         """Wait until the script has run, and twice, because a theme or an URL parameter may start it once more."""
         for _ in range(2):
-            self.page.wait_for_selector(READY, timeout=60_000)
+            self.page.wait_for_selector(READY)
             # Before its first run a page is "not running" too.
-            self.page.wait_for_selector(".il-end", state="attached", timeout=60_000)
+            self.page.wait_for_selector(".il-end", state="attached")
             # A stale element is drawn pale until its new self arrives; axe would measure the pale one. A skeleton
             # stands where the code of a widget's kind is still being fetched: its links are not there yet.
             self.page.wait_for_function(
-                "() => !document.querySelector('[data-stale=\"true\"], [data-testid=\"stSkeleton\"]')", timeout=60_000)
+                "() => !document.querySelector('[data-stale=\"true\"], [data-testid=\"stSkeleton\"]')")
             self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         return self.page
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.chromium import ARGS, Visitor, executable
+from tests.browser.chromium import ARGS, PATIENCE_MS, Visitor, executable
 from tests.browser.small_home import seed
 from tests.ports import free_port
 from tests.waiting import until
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def serve(
@@ -32,12 +34,12 @@ def serve(
         if process.poll() is not None:
             raise AssertionError(f"interlock console ended with {process.returncode}: {log.read_text()}")
         try:
-            return httpx.get(f"{base}/_stcore/health", timeout=2).status_code == 200
+            return httpx.get(f"{base}/_stcore/health", timeout=10).status_code == 200
         except httpx.HTTPError:
             return False
 
     try:
-        until(healthy, within=240, what="a healthy console")
+        until(healthy, within=400, what="a healthy console")
     except AssertionError:
         stop(process)
         raise
@@ -48,10 +50,10 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     """Stop a process that a test started."""
     process.terminate()
     try:
-        process.wait(timeout=20)
+        process.wait(timeout=60)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 # Not for the session: Playwright keeps an event loop running in the thread, in which asyncio.run() then fails.

@@ -67,14 +67,14 @@ def test_the_first_page_answers_to_its_name_and_keeps_what_was_asked(small_url, 
 
 def test_signing_in_never_leads_to_another_site(small_url):
     for target in ("//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"):
-        answer = httpx.get(f"{small_url}/sign-in/viewer", params={"to": target}, follow_redirects=False)
+        answer = httpx.get(f"{small_url}/sign-in/viewer", params={"to": target}, follow_redirects=False, timeout=60)
         assert answer.headers["location"] == "/"
         assert "httponly" in answer.headers["set-cookie"].lower()
 
 
 def test_every_answer_carries_the_security_headers(small_url):
     for path in ("/", "/_stcore/health", "/system"):
-        headers = httpx.get(f"{small_url}{path}").headers
+        headers = httpx.get(f"{small_url}{path}", timeout=60).headers
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "same-origin"

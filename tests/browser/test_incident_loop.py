@@ -79,7 +79,7 @@ def sinks() -> Iterator[tuple[Sinks, list[str]]]:
         def log_message(self, *_args: Any) -> None:
             pass
 
-    mail = Controller(found, hostname="127.0.0.1", port=free_port())
+    mail = Controller(found, hostname="127.0.0.1", port=free_port(), ready_timeout=60)
     mail.start()
     web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=web.serve_forever)
@@ -160,10 +160,10 @@ def test_an_empty_feed_is_one_incident_that_is_taken_silenced_and_ended_on_a_pho
     console, base = serve(demo_copy.config, demo_copy.folder / "console.log")
     try:
         _on_the_phone(visit(base, persona="on-call", width=PHONE), incident, first.column)
-        until(lambda: night.services.notifications.counts().keys() == {"sent"}, within=120, what="every letter sent")
+        until(lambda: night.services.notifications.counts().keys() == {"sent"}, within=300, what="every letter sent")
     finally:
         stop(console)
-        notifier.communicate(timeout=60)
+        notifier.communicate(timeout=120)
     each_once = sorted((change, 1) for change in CHANGES)
     assert told.taken(told.mail, incident) == each_once
     assert told.taken(told.hook, incident) == each_once
@@ -181,11 +181,11 @@ def _on_the_phone(phone: Any, incident: Incident, column: str) -> None:
     assert phone.overflow() <= 0
     phone.shot("incident-feed")
     page.get_by_role("button", name="Acknowledge for 1 h").click()
-    expect(page.get_by_text("On-call engineer is on it until")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("On-call engineer is on it until")).to_be_visible()
     _decide(phone, "Silence", "the feed's owner knows", "Silenced for 4 h")
-    expect(page.locator(".il-lead .il-status")).to_contain_text("silenced", timeout=60_000)
+    expect(page.locator(".il-lead .il-status")).to_contain_text("silenced")
     _decide(phone, "Resolve", "the feed is back", "Resolved; what still fires")
-    expect(page.locator(".il-lead .il-status")).to_contain_text("over", timeout=60_000)
+    expect(page.locator(".il-lead .il-status")).to_contain_text("over")
     phone.shot("incident-over")
 
 
@@ -198,4 +198,4 @@ def _decide(phone: Any, button: str, reason: str, outcome: str) -> None:
     field.press("Control+Enter")
     phone.settle()
     page.get_by_role("button", name=button, exact=True).click()
-    expect(page.get_by_text(outcome)).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(outcome)).to_be_visible()

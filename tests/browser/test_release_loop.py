@@ -85,7 +85,7 @@ class Site:
     def answering(self) -> str:
         """Return the version that answers a request now; empty while none does."""
         try:
-            answer = httpx.post(f"{self.gateway}/{PLACE}/{MODEL}/invocations", timeout=30,
+            answer = httpx.post(f"{self.gateway}/{PLACE}/{MODEL}/invocations", timeout=60,
                                 json={"dataframe_records": [self.flight]})
         except httpx.HTTPError:
             return ""
@@ -133,7 +133,8 @@ def site(demo_copy: DemoHome) -> Iterator[Site]:  # noqa: F811
         registry.execute("UPDATE registered_model_aliases SET version = ? "
                          "WHERE name = ? AND alias = 'staging_champion'", (OLDEST, MODEL))
     port = free_port()
-    environment = clean_environment() | {"INTERLOCK_GATEWAY__PORT": str(port), "INTERLOCK_MONITOR__INTERVAL": "5s"}
+    environment = clean_environment() | {"INTERLOCK_GATEWAY__PORT": str(port), "INTERLOCK_MONITOR__INTERVAL": "5s",
+                                         "INTERLOCK_GATEWAY__TIMEOUT_MS": "30000"}
     cli = [sys.executable, "-m", "console.cli", "--config", str(demo_copy.config)]
     parts = {"inject": [*cli, "demo", "--inject", BAD_CANDIDATE], "gateway": [*cli, "gateway"],
              "monitor": [*cli, "monitor"],
@@ -159,7 +160,7 @@ def press(visitor, path: str, button: str, reason: str, *, plan: str = "") -> No
             field.press("Control+Enter")
             visitor.settle()
     page.get_by_role("button", name=re.compile(f"^{button}")).click()
-    expect(page.get_by_text(re.compile(f"{button}[^,]*, [0-9-]+ [0-9:]+ UTC"))).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(re.compile(f"{button}[^,]*, [0-9-]+ [0-9:]+ UTC"))).to_be_visible()
 
 
 class People:
@@ -174,7 +175,7 @@ class People:
         """Propose a canary with a plan of one's own; return the release's id once it waits for signatures."""
         press(self.author, f"/releases?propose={MODEL}&version={version}&into={PLACE}&plan=own", "Propose", reason,
               plan=PLAN)
-        expect(self.author.page.get_by_text("proposed: the monitor runs its gates")).to_be_visible(timeout=60_000)
+        expect(self.author.page.get_by_text("proposed: the monitor runs its gates")).to_be_visible()
         release = self.site.newest().id
         self.site.reach(release, State.AWAITING_START)
         return release
@@ -202,7 +203,7 @@ def test_a_bad_candidate_goes_back_by_itself_and_a_good_one_by_hand_to_two_relea
     assert 50.0 in site.shares(bad, BAD)
     assert site.answering() == CHAMPION
     page = people.author.go(f"/releases?release={bad}")
-    expect(page.get_by_text("The deployment failed: what to do now")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("The deployment failed: what to do now")).to_be_visible()
     people.author.shot("release-taken-back-by-the-judge")
 
     good = people.propose(GOOD, "better on last week's flights")

@@ -24,15 +24,15 @@ def test_open_tabs_come_back_after_a_restart_and_a_decision_is_made_once(tmp_pat
         deciding.settle()
         page.get_by_label("Reason, kept in the audit log").fill("too noisy by night")
         page.get_by_role("button", name="Save rule").click()
-        expect(page.get_by_text("is in force as version")).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("is in force as version")).to_be_visible()
     finally:
         stop(process)
-    expect(page.locator('[data-test-connection-state="CONNECTED"]')).to_have_count(0, timeout=60_000)
+    expect(page.locator('[data-test-connection-state="CONNECTED"]')).to_have_count(0)
     process, _ = serve(file, tmp_path / "second.log", port=port)
     try:
         for someone, heading in ((deciding, "Rules"), (looking, "System")):
             someone.settle()  # nobody pressed reload
-            expect(someone.page.get_by_role("heading", name=heading, exact=True)).to_be_visible(timeout=60_000)
+            expect(someone.page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
             expect(someone.page.get_by_text("Who are you?")).to_have_count(0)
         assert "window=7d" in looking.page.url
         audit = bootstrap.build(load(str(file), environ={})).audit

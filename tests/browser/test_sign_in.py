@@ -132,7 +132,7 @@ def test_a_console_that_lacks_a_secret_does_not_start(console):
     _, folder = console
     done = subprocess.run(
         [sys.executable, "-c", "from console.cli import main; main()", "--config",
-         str(folder / "interlock.toml"), "console"], capture_output=True, text=True, timeout=120, check=False,
+         str(folder / "interlock.toml"), "console"], capture_output=True, text=True, timeout=400, check=False,
         env={k: v for k, v in os.environ.items() if not k.startswith("INTERLOCK_")})
     assert done.returncode == 2
     assert "INTERLOCK_OIDC_SECRET, INTERLOCK_COOKIE_SECRET" in done.stderr
