@@ -1,5 +1,6 @@
 """A place where releases are decided and carried out, without anything outside: fake target, fake registry."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -52,7 +53,7 @@ class House:
         approvals=POLICIES, targets={"production": "gateway", "staging": "gateway"}))
     rulings: dict[str, Ruling] = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)
-    patience_s: float | None = None
+    beside: Callable[[], Beside] = lambda: Beside(patience_s=None)
     model: str = MODEL
 
     def __post_init__(self) -> None:
@@ -63,7 +64,7 @@ class House:
 
     def new_worker(self) -> OutboxWorker:
         """A monitor as after a restart: it remembers nothing."""
-        beside = Beside(patience_s=self.patience_s)
+        beside = self.beside()
         decisions = Decisions(
             store=self.store, outbox=self.outbox, registry=self.registry, targets=lambda *_: self.target,
             terms=self.terms, ruling=lambda release: self.rulings.get(release.id, NOTHING_SEEN),

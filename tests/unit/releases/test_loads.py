@@ -8,7 +8,7 @@ import pytest
 
 from services.adapters.ops_db import OpsDb
 from services.errors import Refused
-from services.monitor.beside import Beside
+from services.monitor.beside import Beside, Key, T
 from services.monitor.loads import PatientTarget, load_key, unload_key
 from services.releases import actions
 from services.releases.evidence import VersionFacts
@@ -17,29 +17,62 @@ from services.releases.release import State, Sync
 from services.releases.target import Loading
 from tests.fakes_target import FakeRegistry, FakeTarget
 from tests.releases_fixtures import FIRST, MODEL, SECOND, House
+from tests.waiting import until as come
 
 OTHER = ("air-time", "production", "7")
 
 
-class SlowTarget(FakeTarget):
+class Hold:
+    """Where a test holds tasks up until it lets them go on."""
+
+    def __init__(self) -> None:
+        self.began, self.go_on, self.held = threading.Event(), threading.Event(), set[str]()
+
+    def up(self) -> None:
+        name = threading.current_thread().name
+        self.held.add(name)
+        self.began.set()
+        assert self.go_on.wait(120)
+        self.held.discard(name)
+
+
+class Unhurried(Beside):
+    """Waits for the end of whatever the test does not hold up, however slow the machine is."""
+
+    def __init__(self, hold: Hold) -> None:
+        super().__init__(patience_s=0.0)
+        self.hold = hold
+
+    def ask(self, key: Key, asker: str, work: Callable[[], T], *, doing: str, join: bool = False) -> T:
+        while True:
+            try:
+                return super().ask(key, asker, work, doing=doing, join=join)
+            except Loading:
+                task = self._known[key]
+                come(lambda ended=task.ended: ended.is_set() or " ".join(key) in self.hold.held)
+                if not task.ended.is_set():
+                    raise
+
+
+class SlowTarget(FakeTarget, Hold):
     """Begins to load version `slow` and does not end before it is told to."""
 
     def __init__(self, slow: str) -> None:
-        super().__init__()
-        self.slow, self.began, self.go_on, self.asked = slow, threading.Event(), threading.Event(), 0
+        FakeTarget.__init__(self)
+        Hold.__init__(self)
+        self.slow, self.asked = slow, 0
 
     def load(self, model: str, environment: str, version: str) -> None:
         if version == self.slow:
             self.asked += 1
-            self.began.set()
-            assert self.go_on.wait(30)
+            self.up()
         super().load(model, environment, version)
 
 
 @pytest.fixture
 def slow(db: OpsDb) -> Iterator[House]:
     target = SlowTarget("2")
-    house = House(db, target=target, patience_s=0.01)
+    house = House(db, target=target, beside=lambda: Unhurried(target))
     house.serving("1")
     yield house
     target.go_on.set()
@@ -57,7 +90,7 @@ def until(house: House, holds: Callable[[], bool]) -> None:
 
 def loading(house: House) -> str:
     release = house.approve(house.propose("2"), FIRST, SECOND)
-    assert house.target.began.wait(30)
+    assert house.target.began.wait(120)
     (row,) = [row for row in house.outbox.of(release.id) if row.op.kind is OpKind.LOAD]
     assert (row.state, row.message) == (OpState.PENDING, "version 2 is being loaded")
     return release.id
@@ -135,24 +168,24 @@ def test_a_target_that_forgot_its_slow_version_is_told_again_without_holding_oth
     slow.target.forget()
     slow.now += timedelta(seconds=10)
     slow.run()
-    assert slow.target.began.wait(30)
+    assert slow.target.began.wait(120)
     assert slow.place().message == "version 2 is being loaded"
 
     slow.target.go_on.set()
     until(slow, lambda: slow.weights() == {"2": 100.0} and slow.place().sync is Sync.SYNCED)
 
 
-class SlowRegistry(FakeRegistry):
+class SlowRegistry(FakeRegistry, Hold):
     """Takes its time to hash a version, or to write an alias, until it is told to go on."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.slow, self.began, self.go_on = "", threading.Event(), threading.Event()
+        FakeRegistry.__init__(self)
+        Hold.__init__(self)
+        self.slow = ""
 
     def _pause(self, what: str) -> None:
         if what == self.slow:
-            self.began.set()
-            assert self.go_on.wait(30)
+            self.up()
 
     def describe(self, model: str, version: str) -> VersionFacts:
         self._pause(f"describe {version}")
@@ -166,7 +199,7 @@ class SlowRegistry(FakeRegistry):
 @pytest.fixture
 def hashing(db: OpsDb) -> Iterator[House]:
     registry = SlowRegistry()
-    house = House(db, registry=registry, patience_s=0.01)
+    house = House(db, registry=registry, beside=lambda: Unhurried(registry))
     house.serving("1")
     house.serving("1", environment="staging")
     yield house
@@ -179,7 +212,7 @@ def test_a_rollback_converges_while_an_artefact_is_hashed(hashing: House) -> Non
     until(hashing, lambda: hashing.store.get(release.id).state is State.SOAKING)
     hashing.registry.slow = "describe 3"
     proposed = hashing.propose("3", environment="staging")
-    assert hashing.registry.began.wait(30)
+    assert hashing.registry.began.wait(120)
 
     hashing.roll_back()
     until(hashing, lambda: hashing.weights() == {"1": 100.0})
@@ -221,13 +254,13 @@ def test_nothing_begins_on_evidence_that_cannot_be_taken(house: House) -> None:
 
 
 def test_a_version_that_is_being_freed_is_not_loaded_before_that_has_ended() -> None:
-    beside, target = Beside(patience_s=0.01), FakeTarget()
-    go_on = threading.Event()
+    hold, target = Hold(), FakeTarget()
+    beside = Unhurried(hold)
     with pytest.raises(Loading):
-        beside.ask(unload_key("production", "air-time", "7"), "op", lambda: go_on.wait(30), doing="freeing")
+        beside.ask(unload_key("production", "air-time", "7"), "op", hold.up, doing="freeing")
     with pytest.raises(Loading, match="still being freed"):
         PatientTarget(target, beside, "next").load(*OTHER)
-    go_on.set()
+    hold.go_on.set()
     while beside.under_way(unload_key("production", "air-time", "7")):
         threading.Event().wait(0.005)
     PatientTarget(target, beside, "next").load(*OTHER)
@@ -235,13 +268,14 @@ def test_a_version_that_is_being_freed_is_not_loaded_before_that_has_ended() -> 
 
 
 def test_two_who_ask_for_the_same_lane_take_turns() -> None:
-    beside, go_on, done = Beside(patience_s=0.01), threading.Event(), []
+    hold, done = Hold(), []
+    beside = Unhurried(hold)
     with pytest.raises(Loading):
-        beside.ask(("lane",), "first", lambda: go_on.wait(30), doing="first")
+        beside.ask(("lane",), "first", hold.up, doing="first")
     with pytest.raises(Loading):
         beside.ask(("lane",), "second", lambda: done.append("second"), doing="first")
     assert done == []
-    go_on.set()
+    hold.go_on.set()
     while beside.under_way(("lane",)):
         threading.Event().wait(0.005)
     beside.ask(("lane",), "second", lambda: done.append("second"), doing="first")
@@ -249,7 +283,8 @@ def test_two_who_ask_for_the_same_lane_take_turns() -> None:
 
 
 def test_how_a_load_failed_is_told_once_it_has_ended() -> None:
-    beside, target = Beside(patience_s=0.01), SlowTarget("7")
+    target = SlowTarget("7")
+    beside = Unhurried(target)
     target.broken.add("7")
     with pytest.raises(Loading, match="version 7 is being loaded"):
         PatientTarget(target, beside, "first").load(*OTHER)
@@ -259,7 +294,8 @@ def test_how_a_load_failed_is_told_once_it_has_ended() -> None:
 
 
 def test_what_an_earlier_operation_left_behind_is_not_told_to_the_next() -> None:
-    beside, target = Beside(patience_s=0.01), SlowTarget("7")
+    target = SlowTarget("7")
+    beside = Unhurried(target)
     target.broken.add("7")
     with pytest.raises(Loading):
         PatientTarget(target, beside, "dropped").load(*OTHER)
