@@ -38,7 +38,7 @@ class DemoHome:
         """Run a command in the folder, as a person would."""
         command = [sys.executable, "-m", "console.cli", *words]
         return subprocess.run(command, cwd=self.folder, env=clean_environment(), capture_output=True, text=True,
-                              timeout=570)
+                              timeout=850)
 
 
 def clean_environment() -> dict[str, str]:

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from console import navigation, session
 
 session.persona_name = lambda: "admin"
-app = AppTest.from_file(session.__file__.replace("session.py", "app.py"), default_timeout=60).run()
+app = AppTest.from_file(session.__file__.replace("session.py", "app.py"), default_timeout=500).run()
 ran = {"now": [e.value for e in app.exception]}
 for name in navigation.listed():
     page = app.switch_page(f"app_pages/{name}.py").run()
@@ -25,7 +25,7 @@ print("RESULT" + json.dumps({"ran": ran, "heavy": heavy}))
 
 def run(file):
     env = {k: v for k, v in os.environ.items() if not k.startswith("INTERLOCK_")} | {"INTERLOCK_CONFIG": str(file)}
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=env, timeout=300)
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=env, timeout=500)
     assert "RESULT" in done.stdout, done.stderr[-2000:]
     return json.loads(done.stdout.split("RESULT", 1)[1])
 

@@ -145,7 +145,7 @@ signature:
 
 
 @pytest.mark.parametrize(("trouble", "limits", "kind", "words"), [
-    ({"predict": "time.sleep(600)"}, Limits(seconds=25), "hang", "no answer within 25 s"),
+    ({"predict": "time.sleep(600)"}, Limits(seconds=15), "hang", "no answer within 15 s"),
     ({"load": "held = [bytearray(256 << 20) for _ in range(100)]"}, Limits(seconds=200, memory_gib=6), "memory",
      "6 GiB"),
     ({"load": "raise RuntimeError('weights are gone')"}, Limits(seconds=200), "load", "weights are gone"),

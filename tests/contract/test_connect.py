@@ -52,7 +52,7 @@ def team(tmp_path_factory):
 def interlock(cwd, *words):
     env = {k: v for k, v in os.environ.items() if not k.startswith("INTERLOCK_")}
     return subprocess.run([sys.executable, "-m", "console.cli", *words], cwd=cwd, env=env, capture_output=True,
-                          text=True, timeout=120)
+                          text=True, timeout=400)
 
 
 def test_from_nothing_to_a_first_true_page_in_three_commands(team, tmp_path):

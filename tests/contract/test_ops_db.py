@@ -66,7 +66,7 @@ def test_processes_that_race_share_one_decision_per_op_id_and_one_unbroken_chain
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(120)
+        worker.join(400)
     assert [worker.exitcode for worker in workers] == [0, 0, 0, 0]
     with any_db.read() as connection:
         rows = connection.execute(select(house.audit).order_by(house.audit.c.seq)).all()

@@ -29,7 +29,7 @@ def at_once(house: House, clicks: list[tuple[str, str, str, str]]) -> list[dict]
     """Run one process per click, all released together; return their answers."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.contract.release_racers"], cwd=ROOT, text=True, check=True,
-        input=json.dumps({"url": house.db.url, "clicks": clicks}), stdout=subprocess.PIPE, timeout=120)
+        input=json.dumps({"url": house.db.url, "clicks": clicks}), stdout=subprocess.PIPE, timeout=400)
     return json.loads(done.stdout)
 
 

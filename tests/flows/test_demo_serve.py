@@ -96,5 +96,5 @@ def test_children_end_even_when_the_demo_itself_is_killed(tmp_path: Path) -> Non
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    gone, alive = psutil.wait_procs([child], timeout=20)
+    gone, alive = psutil.wait_procs([child], timeout=60)
     assert (len(gone), alive) == (1, [])

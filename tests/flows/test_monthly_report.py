@@ -137,7 +137,7 @@ def test_the_mail_carries_pdf_and_workbook_with_the_frozen_totals(house):
             mails.append(message_from_bytes(envelope.content))
             return "250 OK"
 
-    controller = Controller(Mailbox(), hostname="127.0.0.1", port=free_port())
+    controller = Controller(Mailbox(), hostname="127.0.0.1", port=free_port(), ready_timeout=60)
     controller.start()
     try:
         address = f"mailto://127.0.0.1:{controller.port}?from=interlock@example.org&to=boss@example.org&mode=insecure"

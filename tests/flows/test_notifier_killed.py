@@ -29,7 +29,7 @@ from tests.demo_fixtures import clean_environment
 from tests.ports import free_port
 from tests.waiting import until
 
-PATIENCE = 120.0  # the notifier imports Apprise first
+PATIENCE = 240.0  # the notifier imports Apprise first
 
 
 @dataclass
@@ -77,7 +77,7 @@ def sinks() -> Iterator[tuple[Sinks, str, str]]:
         def log_message(self, *_args: Any) -> None:
             pass
 
-    mail = Controller(found, hostname="127.0.0.1", port=free_port())
+    mail = Controller(found, hostname="127.0.0.1", port=free_port(), ready_timeout=60)
     mail.start()
     web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=web.serve_forever)
