@@ -15,10 +15,12 @@ from tests.real_data import VARIABLE
 
 pytest_plugins = ["tests.demo_fixtures", "tests.gateway_fixtures", "tests.postgres"]
 
-# A loaded machine makes a single example slow; how fast anything is, is measured by tests/bench. One commit gives one
-# verdict, so the suite draws the same examples each time; HYPOTHESIS_PROFILE=explore draws new ones, and more of them.
-hypothesis.settings.register_profile("house", deadline=None, derandomize=True, database=None)
-hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000)
+# A loaded machine makes an example slow, or drawing it; how fast anything is, is measured by tests/bench. One commit
+# gives one verdict, so the suite draws the same examples each time; HYPOTHESIS_PROFILE=explore draws new ones.
+PATIENT = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("house", deadline=None, derandomize=True, database=None,
+                                     suppress_health_check=PATIENT)
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000, suppress_health_check=PATIENT)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
 NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)  # a Wednesday

@@ -40,7 +40,7 @@ def happened(db):
     return [(row.incident_id - first + 1, row.kind, row.at, row.text) for row in rows]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @example(looks=[("a", Verdict.FAIL, 1, True), ("b", Verdict.FAIL, 1, True), ("a", Verdict.PASS, 1, False),
                 ("b", Verdict.PASS, 20, True), ("a", Verdict.FAIL, 20, True)], wait=0, keep=0)
 @given(looks=LOOKS, wait=st.integers(0, 15), keep=st.integers(0, 15))
