@@ -1,6 +1,6 @@
 """Count a data set's Parquet files into a baseline's bins, part by part, where they lie."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from services.checks.ports import Part
 from services.checks.schema import ColumnSchema
 from services.core.audit import digest
 from services.errors import SourceMalformed, SourceUnavailable
+from services.predictions.schema import LABEL_COLUMNS, PREDICTION_COLUMNS
 from services.profiles.baseline import LABEL, PREDICTION, SCORE
 from services.profiles.profile import Layout, Profile, merged
 from services.settings.sections import Dataset
@@ -54,6 +55,11 @@ class DatasetRows:
     def stamp(self, parts: Sequence[Part]) -> str:
         """Return a digest that changes whenever a file of the parts does."""
         return digest([[str(f), f.stat().st_size, f.stat().st_mtime_ns] for part in parts for f in part.files])
+
+    @property
+    def own(self) -> Collection[str]:
+        """Columns that it may have beside what a model reads."""
+        return {*PREDICTION_COLUMNS, *LABEL_COLUMNS, self._settings.label, self._settings.partition}
 
     def kinds(self, parts: Sequence[Part]) -> dict[str, str]:
         """Return column to type of the newest part."""

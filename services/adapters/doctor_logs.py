@@ -43,7 +43,10 @@ def try_log(settings: Settings, name: str, model: Model) -> tuple[Verdict, str]:
     lost = [column + where for column, where in wanted.items() if column not in found.columns]
     if lost:
         return Verdict.FAIL, f"{path} has no column {', '.join(lost)}; it has {', '.join(list(found.columns)[:20])}"
-    return Verdict.PASS, f"{found.files} {found.format} files with every declared column"
+    kind = found.columns[model.columns.timestamp]
+    bare = kind.startswith("TIMESTAMP") and "ZONE" not in kind
+    return Verdict.PASS, f"{found.files} {found.format} files with every declared column" + (
+        "; its times have no zone and are taken as UTC" if bare else "")
 
 
 def try_labels(settings: Settings, name: str, model: Model) -> tuple[Verdict, str]:

@@ -3,7 +3,7 @@
 The only place where values of rows reach Python, five rows at a time; a column named sensitive shows none.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from services.checks.schema import ColumnSchema
 from services.core.window import TimeWindow
 from services.errors import SourceUnavailable
 from services.predictions.ledger import LogFile, overlapping
+from services.predictions.schema import LABEL_COLUMNS, PREDICTION_COLUMNS
 from services.settings.sections import Model
 
 SAMPLES: Final = 5
@@ -31,6 +32,11 @@ class SignalRows:
     def __init__(self, settings: Model, *, root: Path, files: Callable[[], Mapping[str, LogFile]]) -> None:
         """Read below `root`; `files` is what the ledger knows."""
         self._settings, self._root, self._files = settings, root, files
+
+    @property
+    def own(self) -> Collection[str]:
+        """Columns that every log has beside what a model reads."""
+        return {*PREDICTION_COLUMNS, *LABEL_COLUMNS, *self._settings.columns.model_dump().values()}
 
     def kinds(self, window: TimeWindow) -> Mapping[str, str] | None:
         """Return column to type of the newest file with rows in the window, or None where there is none."""

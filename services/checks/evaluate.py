@@ -4,7 +4,7 @@ Unseen and out-of-range values are judged with skew and drift, from the same bin
 of them in services/monitor/steps/checks.py. Rows that fail are counted and sampled, never dropped.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -22,6 +22,7 @@ SPEAKS: Final = 7.0  # expected rows, below which volume says nothing
 LESS_FAIL, LESS_WARN, MORE_WARN = 0.5, 0.7, 2.0
 ALPHA: Final = 0.001
 RECENT_GAPS: Final = 14
+SHOWN: Final = 5  # new columns by name
 FAULTS: Final = {"wrong_type_rate": "is no number", "unseen_rate": "unseen", "out_of_range_rate": "out of range"}
 NAMES: Final = ("schema", "missing_rate", "wrong_type_rate", "unseen_rate", "out_of_range_rate", "duplicate_keys",
                 "volume", "freshness")
@@ -67,8 +68,12 @@ def check_counted(subject: Subject, window: TimeWindow, column: ColumnSchema, na
 
 
 def check_columns(subject: Subject, window: TimeWindow, kinds: Mapping[str, str] | None, schema: Schema, *,
-                  at: datetime) -> Measurement:
-    """Return `schema`: are the expected columns there, and of their kind? `kinds` maps column to its type now."""
+                  at: datetime, own: Collection[str] = ()) -> Measurement:
+    """Return `schema`: are the expected columns there, and of their kind?
+
+    `kinds` maps column to its type now. A column that is neither expected nor among the data's `own` (times, ids) is
+    named, and no fault: the model does not read it.
+    """
     if kinds is None:
         return _measured("schema", subject, window, at, verdict=Verdict.INCONCLUSIVE, why=Why.NO_DATA, value=None,
                          reason="no file with rows in this window", detail={"revision": schema.revision})
@@ -78,10 +83,14 @@ def check_columns(subject: Subject, window: TimeWindow, kinds: Mapping[str, str]
                if c.name in kinds and not _fits(c.kind, kinds[c.name])]
     said = [f"{words} {', '.join(names)}" for words, names in (("lacks", gone), ("changed type:", retyped)) if names]
     verdict = Verdict.FAIL if said else Verdict.PASS
+    new = sorted(set(kinds) - set(schema.columns) - set(own))
     reason = "; ".join(said) or f"all {len(wanted)} columns are there and of their kind"
+    if new:
+        reason += f"; not in the schema: {', '.join(new[:SHOWN])}" + (
+            f" and {len(new) - SHOWN} more" if len(new) > SHOWN else "")
     return _measured("schema", subject, window, at, verdict=verdict, why=Why.NONE, reason=reason, n=len(wanted),
                      value=float(len(gone) + len(retyped)), unit="columns",
-                     detail={"revision": schema.revision, "gone": gone, "retyped": retyped})
+                     detail={"revision": schema.revision, "gone": gone, "retyped": retyped, "new": new[:50]})
 
 
 def check_duplicates(subject: Subject, window: TimeWindow, duplicates: int, rows: int, *, at: datetime) -> Measurement:

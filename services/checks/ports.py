@@ -1,6 +1,6 @@
 """What checks need from outside: a store of schemas, the log's column types, and failing rows for diagnosis."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -42,6 +42,11 @@ class SchemaStore(Protocol):
 
 class Rows(Protocol):
     """One model's prediction log, asked about its columns and its faults."""
+
+    @property
+    def own(self) -> Collection[str]:
+        """Columns that every log has beside what a model reads."""
+        ...
 
     def kinds(self, window: TimeWindow) -> Mapping[str, str] | None:
         """Return column to type of the newest file with rows in the window, or None where there is none."""

@@ -24,7 +24,7 @@ def hindrance(given: DataInput) -> str:
     if given.context.lower() in EVALUATION:
         return "logged for evaluation: name it in a [datasets] section with the role test"
     if given.source != "local":
-        return f"its source is {given.source or 'not told'}: files that the monitor can open are measured"
+        return f"its source is {given.source or 'not told'}: only files that the monitor can open are measured"
     if not given.uri.startswith("/"):
         return "its path is relative: log an absolute one"
     # A folder of any name could be a whole disk.

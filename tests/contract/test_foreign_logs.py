@@ -17,7 +17,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from services.adapters.doctor_logs import try_log
+from services.adapters.doctor_logs import try_labels, try_log
 from services.adapters.log_ledger import LogLedger
 from services.adapters.measurement_table import MeasurementTable
 from services.adapters.mirrored_log import MirroredLog
@@ -336,6 +336,32 @@ def test_doctor_reads_the_newest_file_of_a_log_in_object_storage(tmp_path: Path,
     assert verdict is Verdict.FAIL
     assert said.startswith("b.parquet, the newest of 2 files, ")
     assert not (tmp_path / "mirror").exists(), "nothing is kept"
+
+
+def test_doctor_reads_the_newest_file_of_labels_in_object_storage(tmp_path: Path, memory: str) -> None:
+    model = Model(task="binary", log="log", labels=memory)
+    settings = Settings.model_validate({"models": {"fares": model.model_dump(exclude_unset=True)},
+                                        "home": {"path": str(tmp_path)}})
+    assert try_labels(settings, "fares", model) == (
+        Verdict.FAIL, f"{memory} has no file of labels: check models.fares, or wait for the first one")
+    ids = drawn().select(["request_id", "ts"]).rename_columns(["request_id", "label_ts"])
+    put(memory, "a.parquet", parquet(ids))
+    assert try_labels(settings, "fares", model) == (
+        Verdict.FAIL, "a.parquet, the newest of 1 files, has no column label")
+    put(memory, "b.parquet", parquet(ids.append_column("label", pa.array([1.0] * 120))))
+    assert try_labels(settings, "fares", model) == (
+        Verdict.PASS, "2 files of labels; the newest, b.parquet, holds 120 rows with every column")
+
+
+def test_doctor_says_that_times_without_a_zone_are_taken_as_utc(tmp_path: Path) -> None:
+    named = drawn().rename_columns(["prediction" if c == "score" else c for c in drawn().column_names])
+    (tmp_path / "log").mkdir()
+    pq.write_table(named, tmp_path / "log" / "a.parquet")
+    with_a_zone = tried(tmp_path, log=str(tmp_path / "log"))
+    pq.write_table(named.set_column(1, "ts", named["ts"].cast(pa.timestamp("us"))), tmp_path / "log" / "a.parquet")
+    without = tried(tmp_path, log=str(tmp_path / "log"))
+    assert with_a_zone == (Verdict.PASS, "1 parquet files with every declared column")
+    assert without == (Verdict.PASS, f"{with_a_zone[1]}; its times have no zone and are taken as UTC")
 
 
 def test_doctor_reads_an_inference_table(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """TF Serving's request log: records written by its own protocol buffers become rows that count like any other."""
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -11,14 +12,17 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
+from services.adapters.doctor_logs import try_log
 from services.adapters.mirrored_log import MirroredLog
 from services.adapters.tf_serving_log import rows
+from services.core.measurement import Verdict
 from services.core.window import HOUR, TimeWindow
 from services.errors import SourceMalformed
 from services.predictions.ledger import FileState
 from services.profiles.count import count_rows
 from services.profiles.ports import Ask
 from services.profiles.profile import merged
+from services.settings import Settings
 from services.settings.sections import Columns, Model
 from tests.conftest import NOW
 from tests.unit.drift.conftest import amount_layout
@@ -145,8 +149,15 @@ def test_a_folder_of_record_files_counts_like_its_rows(tmp_path: Path) -> None:
             for i in range(30 * part, 30 * part + 30):
                 log = predict(amount=[amounts[i]], city=[cities[i]], outputs={"out": [float(i)]} if i % 10 else {})
                 out.write(log.SerializeToString())
-    (place / "half").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00crc4")
     settings = Model(task="regression", log=str(place), format="tfrecord", features=["amount", "city"])
+    home = Settings.model_validate({"home": {"path": str(tmp_path)}})
+    assert try_log(home, "fares", settings)[1].endswith(", holds 30 rows with every column")
+    (place / "half").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00crc4")
+    for part in range(2):
+        os.utime(place / f"requests-{part}", (1e9, 1e9))
+    verdict, said = try_log(home, "fares", settings)
+    assert verdict is Verdict.FAIL
+    assert said.startswith("half, the newest of 3 files, ")
     log = MirroredLog("fares", str(place), settings, mirror=tmp_path / "mirror")
     layout = amount_layout(amounts.astype(float))
     files = log.inspect(log.changes({}))

@@ -12,12 +12,13 @@ from services.adapters.ops_db import OpsDb
 from services.adapters.prediction_log import ParquetLog
 from services.adapters.profile_engine import SLICES, fit_baseline
 from services.core.measurement import Verdict
-from services.core.window import DAY, TimeWindow
+from services.core.window import DAY, HOUR, TimeWindow
 from services.profiles.ports import Ask
 from services.profiles.profile import merged
 from services.settings.sections import Model
 from tests.conftest import NOW
 from tests.flows.test_log_to_drift import House, rows
+from tests.signals_fixtures import SignalHouse, answers
 
 MILLION = 1_000_000
 
@@ -40,8 +41,8 @@ def broken(house: House, **more: Any) -> Any:
 @pytest.mark.parametrize(("amount", "said"), [
     ([None] * 1000, "missing"), ([float("nan")] * 1000, "missing"), ([0.25] * 1000, "moved"),
     ([float("inf")] * 1000, "above the baseline's range"), ([float("-inf")] * 1000, "below the baseline's range"),
-    ([1e300] * 1000, "above the baseline's range"), (["text"] * 1000, "missing"),
-], ids=["null", "NaN", "constant", "infinite", "minus infinite", "enormous", "text"])
+    ([1e300] * 1000, "above the baseline's range"), (["text"] * 1000, "missing"), ([""] * 1000, "missing"),
+], ids=["null", "NaN", "constant", "infinite", "minus infinite", "enormous", "text", "empty"])
 def test_a_column_gone_bad_fails_with_what_it_is_and_the_others_keep_theirs(
     house: House, amount: list, said: str
 ) -> None:
@@ -65,7 +66,78 @@ def test_one_outlier_moves_nothing(house: House) -> None:
     amount = house.rng.normal(0, 1, 1000)
     amount[0] = 1e9
     assert broken(house, amount=amount).verdict is Verdict.PASS
-    assert house.verdict("out_of_range_rate", "amount") is Verdict.PASS
+    rate = house.found("out_of_range_rate", "amount")
+    assert rate.verdict is Verdict.PASS
+    assert rate.reason.startswith("amount: 1 of 1,000 rows out of range"), "it is counted, and said"
+    assert house.verdict("skew", "city") is Verdict.PASS
+
+
+def test_columns_that_training_had_nothing_of_leave_the_others_their_verdict(tmp_path: Path, db: OpsDb) -> None:
+    house = House(tmp_path, db)
+    base = pq.read_table(house.base)
+    n = len(base)
+    bad = {"nothing": pa.nulls(n, pa.float64()), "untyped": pa.nulls(n), "same": np.full(n, 7.0),
+           "endless": np.where(np.arange(n) % 2, np.inf, 0.5),
+           "odd": np.where(np.arange(n) == 5, 1e9, house.rng.normal(0, 1, n))}
+    for name, values in bad.items():
+        base = base.append_column(name, pa.array(values))
+    pq.write_table(base, house.base)
+    house.settings = house.settings.model_copy(update={"features": [*house.settings.features, *bad]})
+    house.log(rows(house.rng, NOW - DAY, 1000, DAY, nothing=[0.5] * 1000, untyped=[0.5] * 1000, endless=[0.5] * 1000,
+                   same=[7.0] * 1000, odd=house.rng.normal(0, 1, 1000)))
+    house.run()
+    for column in ("amount", "city", "same", "odd"):
+        assert house.verdict("skew", column) is Verdict.PASS, house.found("skew", column).reason
+    for column in ("nothing", "untyped", "endless"):
+        found = house.found("skew", column)
+        assert found.verdict is Verdict.FAIL
+        assert found.reason.startswith(f"{column} moved: "), found.reason
+
+
+def test_what_is_odd_about_a_log_is_named_and_the_other_columns_keep_their_verdict(tmp_path: Path) -> None:
+    """Mixed types, a new column, repeated requests, times to come and rows without a time, all in one day."""
+    house = SignalHouse(tmp_path)
+    for back in (5, 4, 3):
+        house.day(back)
+    amount = ["broken" if i % 4 == 0 else "0.5" for i in range(1000)]
+    day = answers(house.rng, NOW - DAY, 1000, amount=amount, extra=["x"] * 1000)
+    house.log(day)
+    house.log(day.slice(0, 100))
+    house.log(answers(house.rng, NOW + 3 * HOUR, 20, HOUR))
+    stamps = pa.array([None, *day["ts"].to_pylist()[1:5]], pa.timestamp("us", "UTC"))
+    untimed = day.slice(0, 5).set_column(day.column_names.index("ts"), "ts", stamps)
+    untimed = untimed.set_column(0, "request_id", pa.array([f"untimed-{i}" for i in range(5)]))
+    pq.write_table(untimed, tmp_path / "log" / "untimed.parquet")
+    said = house.run()["profiles"]
+    ahead = f"have rows of times to come, up to {NOW + 3 * HOUR:%Y-%m-%d} "
+    files = house.newest("quarantined_files")
+    assert files.verdict is Verdict.PASS
+    for words in (said, files.reason):
+        assert ahead in words
+        assert "1 rows have no time and are left out" in words
+    wrong, schema, repeated = (house.newest("wrong_type_rate", column="amount"), house.newest("schema"),
+                               house.newest("duplicate_keys"))
+    assert (wrong.verdict, wrong.detail["k"]) == (Verdict.FAIL, 251)
+    assert "changed type: amount (varchar instead of numeric)" in schema.reason
+    assert schema.reason.endswith("; not in the schema: extra")
+    assert (repeated.verdict, repeated.detail["k"]) == (Verdict.FAIL, 100)
+    for name in ("missing_rate", "skew"):
+        assert house.newest(name, column="city").verdict is Verdict.PASS
+
+
+def test_a_file_that_is_still_being_written_is_quarantined_until_it_is_whole(house: House) -> None:
+    part = rows(house.rng, NOW, 1000, DAY)
+    pq.write_table(part, house.root / "half.parquet")
+    whole = (house.root / "half.parquet").read_bytes()
+    (house.root / "half.parquet").write_bytes(whole[: len(whole) // 2])
+    house.log(rows(house.rng, NOW, 1000, DAY))
+    assert "1 files quarantined" in house.run(now=NOW + DAY)
+    assert house.verdict("skew", "amount") is house.verdict("skew", "city") is Verdict.PASS
+    assert "half.parquet" in house.found("quarantined_files", "").reason
+    (house.root / "half.parquet").write_bytes(whole)
+    house.run(now=NOW + DAY)
+    assert house.verdict("quarantined_files", "") is Verdict.PASS
+    assert house.found("skew", "amount").n == 2000
 
 
 def test_a_renamed_column_is_missing_under_its_old_name(house: House) -> None:

@@ -115,7 +115,8 @@ class ChecksStep:
             found.append(check_age(subject, total(hours).last, timedelta(seconds=schema.fresh_s), at=now))
         counted = self.profiles.cover(baseline.layout, window, model=model, environment=environment)
         profile = merged(baseline.layout, (item.profile for item in counted))
-        found.append(check_columns(subject, window, self.faults.rows[model].kinds(window), schema, at=now))
+        log = self.faults.rows[model]
+        found.append(check_columns(subject, window, log.kinds(window), schema, at=now, own=log.own))
         values = check_values(subject, window, profile, schema, at=now)
         values += self._retyped(subject, window, profile, schema, now=now)
         self._sample(values, schema, now=now)

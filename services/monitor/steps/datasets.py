@@ -1,6 +1,6 @@
 """The steps of the data and validation pipelines: new parts of data sets, and test sets against training and live."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -51,6 +51,11 @@ class Dataset(Protocol):
 
     def stamp(self, parts: Sequence[Part]) -> str:
         """Return a digest that changes with the files."""
+        ...
+
+    @property
+    def own(self) -> Collection[str]:
+        """Columns that it may have beside what a model reads."""
         ...
 
     def kinds(self, parts: Sequence[Part]) -> Mapping[str, str]:
@@ -153,7 +158,7 @@ def new_part(
     rows = [data.rows(part) for part in parts[-RECENT_PARTS - 1 : -1]]
     expected = sum(rows) / len(rows) if len(rows) == RECENT_PARTS else None
     found = [
-        check_columns(subject, window, data.kinds(parts), schema, at=now),
+        check_columns(subject, window, data.kinds(parts), schema, at=now, own=data.own),
         check_volume(subject, window, data.rows(newest), expected if data.role == "data" else None, at=now),
         *check_values(subject, window, profile, schema, at=now),
     ]

@@ -3,7 +3,7 @@
 Measuring the profiles is in drift.py beside it; which engine counts is decided in services/bootstrap.py.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,6 +19,7 @@ from services.profiles.ports import Ask, BaselineSource, BaselineStore, Ledger, 
 from services.profiles.profile import Layout
 
 # One scan at most, which bounds the answer at a few thousand rows.
+AHEAD: Final = timedelta(minutes=5)  # by how much another machine's clock may be wrong
 LONGEST: Final = {HOUR: timedelta(days=31), DAY: timedelta(days=120)}
 
 
@@ -85,7 +86,7 @@ class ProfilesStep:
                                  slices_before=now - SLICE_HOURS_KEPT - DAY)
         there = [f for f in files.values() if f.state is not FileState.GONE]
         self.save([self._quarantine(model, there, now=now)])
-        return _line(files, pending, counted)
+        return _line(files, pending, counted, now=now)
 
     def _count(
         self, model: str, log: PredictionLog, files: Mapping[str, LogFile], hours: Sequence[TimeWindow], *,
@@ -140,6 +141,7 @@ class ProfilesStep:
             verdict, reason = Verdict.FAIL, f"{len(bad)} of {len(files)} log files cannot be read: {names}"
         else:
             verdict, reason = Verdict.PASS, f"all {len(files)} log files can be read"
+        reason += "".join(f"; {said}" for said in _odd_times(files, now=now))
         return Measurement(
             name="quarantined_files", pipeline=Pipeline.SERVING, subject=model, window=TimeWindow(now - HOUR, now),
             at=now, verdict=verdict, reason=reason, why=Why.NONE if files else Why.NO_DATA, value=float(len(bad)),
@@ -153,15 +155,27 @@ def _widened(file: LogFile, old: LogFile | None) -> LogFile:
     return replace(file, first=min(file.first or old.first, old.first), last=max(file.last or old.last, old.last))
 
 
-def _line(files: Mapping[str, LogFile], pending: Sequence[LogFile], counted: int) -> str:
+def _odd_times(files: Iterable[LogFile], *, now: datetime) -> list[str]:
+    """Return what is odd about the rows' times: there are none, or they are still to come."""
+    readable = [f for f in files if f.state in (FileState.NEW, FileState.OK)]
+    said = []
+    if undated := sum(f.undated for f in readable):
+        said.append(f"{undated} rows have no time and are left out")
+    ahead = [f.last for f in readable if f.last is not None and f.last > now + AHEAD]
+    if ahead:
+        said.append(f"{len(ahead)} files have rows of times to come, up to {max(ahead):%Y-%m-%d %H:%M} UTC: they count "
+                    "then. Look at the clock, or the zone, of what writes them")
+    return said
+
+
+def _line(files: Mapping[str, LogFile], pending: Sequence[LogFile], counted: int, *, now: datetime) -> str:
     if not files:
         return "the log has no files yet"
     parts = [f"{counted} buckets counted from {len(pending)} changed files" if pending or counted else "nothing new"]
     bad = sum(f.state is FileState.QUARANTINED for f in files.values())
     if bad:
         parts.append(f"{bad} files quarantined")
-    if undated := sum(f.undated for f in files.values()):
-        parts.append(f"{undated} rows have no time and are left out")
+    parts += _odd_times(files.values(), now=now)
     lacking = sorted({column for f in files.values() for column in f.lacks})
     if lacking:
         parts.append(f"declared but not in every file: {', '.join(lacking)}, counted as missing")

@@ -95,6 +95,13 @@ def test_gone_and_retyped_columns_fail_by_name(schema: Schema):
     assert good.verdict is Verdict.PASS
 
 
+def test_columns_that_nobody_expects_are_named_and_no_fault(schema: Schema):
+    kinds = {"amount": "DOUBLE", "city": "VARCHAR", "ts": "TIMESTAMP", **{f"new_{i}": "DOUBLE" for i in range(7)}}
+    found = check_columns(SUBJECT, WINDOW, kinds, schema, at=NOW, own={"ts"})
+    assert found.verdict is Verdict.PASS
+    assert found.reason.endswith("; not in the schema: new_0, new_1, new_2, new_3, new_4 and 2 more")
+
+
 def test_accepting_a_category_makes_a_new_revision_that_expects_it(schema: Schema):
     edited = schema.accept("city", "lhr")
     assert edited.revision == 2
