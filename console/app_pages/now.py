@@ -7,7 +7,7 @@ import streamlit as st
 
 from console import navigation, session
 from console.queries import now as queries
-from console.widgets import cards, chrome, decide, status, text
+from console.widgets import cards, chrome, decide, meanings, status, text
 from services.alerts import actions
 from services.alerts.incident import Incident
 from services.core.access import Action, Actor
@@ -77,3 +77,5 @@ if found.fine:
     state = found.fine[0].state
     with st.expander(f"{status.markdown(state)}: {len(found.fine)}", expanded=not found.rows):
         draw(found.fine, "fine")
+
+meanings.explain(name for row in found.rows for name in row.measures)

@@ -5,6 +5,7 @@ from console import session, state
 from console.queries import releases as queries
 from console.widgets import (
     cards,
+    meanings,
     pickers,
     release_docket,
     release_history,
@@ -18,8 +19,10 @@ from console.widgets import (
     text,
     walk,
 )
+from services.core.signals import SIGNALS
 from services.core.window import HOUR, floor_to
 from services.errors import NotFound
+from services.releases.meanings import NUMBERS, OF_ONE
 from services.releases.options import standing, waits
 from services.releases.reconcile import split_text
 from services.releases.release import TERMINAL
@@ -65,6 +68,7 @@ def draw_list() -> None:
             release_view.how_it_goes()
     text.section("Propose a release")
     release_panel.propose(now)
+    meanings.explain(SIGNALS["release"], also=NUMBERS)
 
 
 def draw_places() -> None:
@@ -106,6 +110,7 @@ def draw_one(release_id: str) -> None:
         release_history.rollout(found, now)
     with cards.guard("the timeline"):
         release_history.timeline(found)
+    meanings.explain(SIGNALS["release"], also=OF_ONE)
 
 
 chosen = state.get("release")

@@ -6,7 +6,7 @@ import streamlit as st
 
 from console import session
 from console.queries import incidents as queries
-from console.widgets import cards, decide, pickers, rule_form, tables, text
+from console.widgets import cards, decide, meanings, pickers, rule_form, tables, text
 from services.alerts.backtest import backtest
 from services.alerts.precision import noisy
 from services.alerts.rule import Rule, Severity
@@ -104,3 +104,4 @@ draw_summary()
 draw_edit()
 draw_all()
 st.page_link("app_pages/runbooks.py", label="Runbooks")
+meanings.explain(r.measurement for r in rules)

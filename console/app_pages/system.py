@@ -2,7 +2,7 @@
 
 from console import session
 from console.queries import system as queries
-from console.widgets import cards, role_desk, status, tables, text
+from console.widgets import cards, meanings, role_desk, status, tables, text
 from services.core.measurement import Verdict
 
 now = session.now()
@@ -52,3 +52,5 @@ with cards.guard("last backup"):
     facts["Last backup"] = text.when(backed, now=now) if backed else "never by command: interlock backup FILE"
 tables.table([{"what": name, "is": value} for name, value in facts.items()], ["what", "is"],
              alt="Version, stores and addresses of this installation", name="connected", export=False, stack=False)
+meanings.explain(("monitor_step", "monitor_pause", "monitor_stopped", "quarantined_files", "audit_chain",
+                  "denied_commands"))

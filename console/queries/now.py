@@ -7,7 +7,7 @@ from typing import Final
 import streamlit as st
 
 from console import session
-from services.alerts.incident import Incident, State, urgent_first, what
+from services.alerts.incident import Incident, State, ranked, urgent_first, what
 from services.alerts.suspects import LOOK_BACK, suspects
 from services.core.audit import digest
 from services.core.measurement import SEVERITY, Pipeline, Verdict
@@ -32,6 +32,13 @@ class Row:
     hint: str = ""
     incident: Incident | None = None
     line: Line | None = None
+
+    @property
+    def measures(self) -> list[str]:
+        """The measurements that it stands for, the one that speaks first."""
+        if self.incident:
+            return [m.name for m in ranked(self.incident.members)]
+        return [self.line.name] if self.line else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
+from typing import Final
 
 from services.core.audit_chain import Recorded
 from services.releases.machine import Do
 from services.releases.release import Kind, Release, State
+
+LEAD: Final = "lead time: version registered until promoted"
+WAIT: Final = "wait for approval"
+FAILED: Final = "change failure rate"
+RECOVERED: Final = "time to recover: decided until read back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +50,12 @@ def numbers(
     recover = _spans(ended, timelines, Do.ROLL_BACK, Do.CONFIRM_ROLLBACK)
     failed = [r.id for r in ended if r.state is State.ROLLED_BACK]
     return [
-        Number(name="lead time: version registered until promoted", value=_median(lead), unit="s",
+        Number(name=LEAD, value=_median(lead), unit="s",
                releases=tuple(lead), left_out=tuple(i for i, at in went_live.items() if at and i not in lead)),
-        Number(name="wait for approval", value=_median(wait), unit="s", releases=tuple(wait)),
-        Number(name="change failure rate", value=len(failed) / len(ended) if ended else None, unit="%",
+        Number(name=WAIT, value=_median(wait), unit="s", releases=tuple(wait)),
+        Number(name=FAILED, value=len(failed) / len(ended) if ended else None, unit="%",
                releases=tuple(failed), of=tuple(r.id for r in ended)),
-        Number(name="time to recover: decided until read back", value=_median(recover), unit="s",
+        Number(name=RECOVERED, value=_median(recover), unit="s",
                releases=tuple(recover)),
     ]
 

@@ -1,5 +1,6 @@
 """Every page over the seeded demo: it has something to show, whoever looks."""
 
+import html
 import json
 
 import altair as alt
@@ -63,8 +64,31 @@ def test_one_click_shows_the_week_before_beside_this_one(demo_console, page, sai
     assert said in demo_console.words(opened)
 
 
+def told_by(opened):
+    """Return what a page says its numbers are."""
+    return next(e.proto.body for e in opened.get("html") if "il-meanings" in e.proto.body)
+
+
 def test_a_page_says_what_its_numbers_are_and_leads_to_their_runbook(demo_console):
-    opened = demo_console.open("data")
-    told = next(e.proto.body for e in opened.get("html") if "il-meanings" in e.proto.body)
+    told = told_by(demo_console.open("data"))
     assert "share of values that are missing" in told.lower()
     assert 'href="/runbooks?runbook=missing-values"' in told
+
+
+@pytest.mark.parametrize(("page", "name", "formula"), [
+    ("now", "training failures", "runs that ended badly / runs that ended"),
+    ("rules", "latency p95 ms", "95th percentile of 40 log-spaced bins"),
+    ("releases", "change failure rate", "rolled back / (completed + rolled back)"),
+    ("system", "monitor step", "seconds of the step, and its error"),
+])
+def test_every_page_with_numbers_says_what_they_are_by_which_formula_and_from_where(demo_console, page, name, formula):
+    told = told_by(demo_console.open(page))
+    assert f"<dt>{name}</dt>" in told
+    assert html.escape(formula) in told.split(f"<dt>{name}</dt>")[1].split("</dd>")[0]
+
+
+def test_a_release_says_what_its_gates_and_the_judge_go_by(demo_console):
+    release = demo_console.services.releases.newest()[0].id
+    told = told_by(demo_console.open("releases", release=release))
+    for name in ("gate", "errors", "sample ratio", "rollback drill"):
+        assert f"<dt>{name}</dt>" in told
