@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from console import shell
 from console.headers import PROXY_HEADER, Gatekeeper, SecurityHeaders
 from console.identity import PERSONAS
 from console.navigation import HOME
@@ -147,7 +148,7 @@ def hosts(settings: Settings) -> list[str]:
 
 def app(settings: Settings) -> st.App:
     """Return the application: the script behind security headers, with the demo's sign-in where it is on."""
-    routes = [Route(f"/{HOME}", _home)]
+    routes = [Route(f"/{HOME}", _home), *shell.routes()]
     if settings.console.sign_in == "demo":
         routes += [Route("/sign-in/{persona}", _sign_in), Route("/tour/end", _end_tour)]
     secret = os.environ.get(PROXY_SECRET, "") if settings.console.sign_in == "header" else ""

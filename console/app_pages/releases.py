@@ -1,5 +1,6 @@
 """Releases: what is on its way where, and one release with its evidence beside the buttons."""
 
+import streamlit as st
 
 from console import session, state
 from console.queries import releases as queries
@@ -27,22 +28,27 @@ from services.releases.options import standing, waits
 from services.releases.reconcile import split_text
 from services.releases.release import TERMINAL
 
+ANY_MODEL, ANYWHERE = "every model", "every environment"
+
 now = session.now()
 
 
 def draw_list() -> None:
     """Draw releases under way, then those that ended; then the form for a new one."""
     with pickers.bar():
-        model = pickers.choice("model", ["every model", *session.settings().models], label="Model")
-        environment = pickers.choice("environment", ["every environment", *session.settings().environments],
-                                     label="Environment")
-    rows = queries.listed("" if model.startswith("every ") else model,
-                          "" if environment.startswith("every ") else environment)
+        model = pickers.choice("model", [ANY_MODEL, *session.settings().models], label="Model")
+        environment = pickers.choice("environment", [ANYWHERE, *session.settings().environments], label="Environment")
+    rows = queries.listed("" if model == ANY_MODEL else model, "" if environment == ANYWHERE else environment)
     text.header("Releases", as_of=now, now=now)
     release_notices.freezes(now)
     under_way = [row for row in rows if row["release"].state not in TERMINAL]
     text.section("Under way")
-    if not under_way:
+    hidden = [row for row in queries.listed("", "") if row["release"].state not in TERMINAL and row not in under_way]
+    if hidden:  # the filter may come from another page, unnoticed
+        nothing = "" if under_way else f"No release of {model} into {environment} is on its way; "
+        text.sentence(f"{nothing}{len(hidden)} {'is' if len(hidden) == 1 else 'are'} elsewhere.")
+        st.button("Show every release", key="releases:every", on_click=show_all, type="tertiary")
+    elif not under_way:
         text.sentence("Nothing is on its way." if rows else "No release was proposed yet.")
     with status.lines("releases"):
         for row in sorted(under_way, key=lambda r: (not r["waits"], r["release"].since)):
@@ -69,6 +75,12 @@ def draw_list() -> None:
     text.section("Propose a release")
     release_panel.propose(now)
     meanings.explain(SIGNALS["release"], also=NUMBERS)
+
+
+def show_all() -> None:
+    """Take the list's filters away, for a callback."""
+    state.put("model", ANY_MODEL)
+    state.put("environment", ANYWHERE)
 
 
 def draw_places() -> None:
@@ -115,7 +127,8 @@ def draw_one(release_id: str) -> None:
 
 chosen = state.get("release")
 if chosen:
-    walk.through("release", [row["release"].id for row in queries.listed("", "")], chosen, what="releases")
+    walk.through("release", [row["release"].id for row in queries.listed("", "")], chosen, what="releases",
+                 within=(release_panel.BACK,))
     draw_one(chosen)
 else:
     draw_list()

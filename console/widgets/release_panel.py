@@ -21,13 +21,14 @@ from services.releases.plan import CANARY, PLANS, Plan, PlanRefused, from_text, 
 from services.releases.preflight import preflight
 from services.releases.release import State, Sync
 
+BACK: Final = "back"  # in the URL: the version to go back to
 _LAST: Final = "release-decided"
 _OWN: Final = "own"  # as a plan's name: written on the page
 
 
 def propose(now: datetime) -> None:
     """Draw the form for a new release."""
-    with pickers.bar():
+    with pickers.bar("propose"):
         names = list(session.settings().models)
         if not names:
             text.note("No model is declared in interlock.toml.")
@@ -105,7 +106,7 @@ def _choose_target(found: queries.Detail) -> str:
     superseded = release.state is State.COMPLETED and found.place.champion != release.version
     if not options or superseded or Action.ROLL_BACK not in available(release, session.current_principal()):
         return ""
-    return pickers.choice("back", options, label="If rolled back, to version")
+    return pickers.choice(BACK, options, label="If rolled back, to version")
 
 
 def _choice(action: Action, found: queries.Detail, key: str, back_to: str) -> decide.Choice:

@@ -28,15 +28,22 @@ def around(keys: Sequence[str], current: str) -> tuple[str, str, str]:
     return before, after, f"{place + 1} of {len(keys)}"
 
 
-def through(name: str, keys: Sequence[str], current: str, *, what: str) -> None:
-    """Draw the way through a list whose entry stands in the URL as `name`; `keys` in the list's order."""
+def through(name: str, keys: Sequence[str], current: str, *, what: str, within: Sequence[str] = ()) -> None:
+    """Draw the way through a list whose entry stands in the URL as `name`; `keys` in the list's order.
+
+    What was chosen `within` an entry is about that entry alone, and leaves the URL with it.
+    """
+    def go(key: str) -> None:
+        state.drop(*within)
+        state.put(name, key)
+
     before, after, words = around(keys, current)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.button(f"All {text.escape(what)}", key=f"walk:{name}:list", on_click=state.drop, args=(name,),
+        st.button(f"All {text.escape(what)}", key=f"walk:{name}:list", on_click=state.drop, args=(name, *within),
                   type="tertiary", icon=":material/arrow_back:", shortcut=LIST_KEY)
         if words:
-            st.button("Previous", key=f"walk:{name}:before", on_click=state.put, args=(name, before), type="tertiary",
+            st.button("Previous", key=f"walk:{name}:before", on_click=go, args=(before,), type="tertiary",
                       icon=":material/keyboard_arrow_up:", disabled=not before, shortcut=BEFORE_KEY)
-            st.button("Next", key=f"walk:{name}:after", on_click=state.put, args=(name, after), type="tertiary",
+            st.button("Next", key=f"walk:{name}:after", on_click=go, args=(after,), type="tertiary",
                       icon=":material/keyboard_arrow_down:", disabled=not after, shortcut=NEXT_KEY)
             draw(el("p", words, cls="il il-faint il-place"), width="content")

@@ -67,6 +67,25 @@ def test_the_keyboard_walks_through_incidents_and_leaves_alone_what_is_typed(dem
     expect(page.get_by_role("heading", name="Incidents", exact=True)).to_be_visible(timeout=30_000)
 
 
+def test_one_press_of_back_undoes_one_click(demo_url, visit):
+    """Each of these pages writes its filters to the address by itself, which is no step of the visitor's."""
+    someone = visit(demo_url, persona="on-call")
+    page = someone.go("/")
+    seen = [page.url]
+    for title in ("Drift", "Incidents", "Releases"):
+        page.get_by_role("link", name=title, exact=True).click()
+        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(timeout=60_000)
+        expect(page).to_have_url(re.compile(rf"/{title.lower()}\?"), timeout=60_000)
+        someone.settle()
+        seen.append(page.url)
+    for url in reversed(seen[:-1]):
+        page.go_back()
+        # A step too many would stay on the page, with fewer filters.
+        expect(page).to_have_url(url, timeout=60_000)
+        someone.settle()
+        assert page.url == url
+
+
 def test_a_release_opened_from_the_list_is_in_the_address_and_stays_open_while_a_reason_is_typed(
     demo_home, demo_url, visit,  # noqa: F811
 ):

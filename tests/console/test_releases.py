@@ -238,7 +238,7 @@ end = "{now + timedelta(hours=30)}"
     st.cache_data.clear()
     for shown in ({"release": release.id}, {}):
         words = console.words(console.open("releases", persona="viewer", **shown))
-        assert re.search(r"a review by somebody else is due .*, in 23 h", words), words
+        assert re.search(r"a review by somebody else is due .*, in (23 h|1 d)", words), words
     words = console.words(console.open("releases", persona="viewer", release=release.id))
     assert "On-call engineer broke the glass for inc-7: “users see errors”. It began without approvals: a" in words
 
@@ -258,6 +258,26 @@ def test_what_was_compared_on_the_same_rows_leads_and_logged_metrics_follow(cons
     words = console.words(console.open("releases", persona="approver-1", release=propose(house).id))
     assert re.search(r"v1 → v2 : on the same rows auc 0\.60 against 0\.57 .* As logged, each on a test set of its own: "
                      r"auc 0\.781 → 0\.79 \(better\)", words), words
+
+
+def test_the_version_chosen_to_go_back_to_is_about_one_release_and_leaves_the_address_with_it(console, house):
+    older, newer = house.released("2").id, house.released("3").id
+    for label, left in (("All releases", None), ("Next", older)):
+        page = console.open("releases", persona="on-call", release=newer)
+        page.selectbox(key="pick:back").select("1").run()
+        assert page.query_params["back"] == "1"
+        console.button(page, label).click().run()
+        assert page.query_params.get("release") == left
+        assert "back" not in page.query_params
+
+
+def test_a_release_on_its_way_that_the_filter_hides_is_counted_and_one_click_away(console, house):
+    release = propose(house)
+    page = console.open("releases", persona="approver-1", model="air-time", environment="production")
+    assert "No release of air-time into production is on its way; 1 is elsewhere." in console.words(page)
+    page = console.button(page, "Show every release").click().run()
+    assert release.name in console.words(page)
+    assert page.query_params["model"] == "every model"
 
 
 def test_a_release_that_does_not_exist_is_one_card(console):
