@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from console import session, state
+from console import session
 from console.charts import heatmap, histograms
 from console.charts.model import marks_of
 from console.queries import drift as queries
@@ -117,7 +117,7 @@ def draw_column(found: Comparison, window: TimeWindow, against: str, *, restless
     sentence = (f"{text.clock(window.start, now=now)} to {text.clock(window.end, now=now)}: {e.n:,} rows (fill) "
                 f"against {e.m:,} of the {WORDS[against]} (outline).")
     text.sentence(sentence)
-    charting.draw(histograms.distribution(found, charting.palette(), baseline=WORDS[against]), alt=sentence,
+    charting.draw(histograms.distribution(found, charting.palette(), baseline=WORDS[against]), alt=sentence, height=260,
                   key="drift-column")
     chance = "< 1e-12" if e.p < 1e-12 else f"{e.p:.2g}"
     cards.facts([
@@ -156,7 +156,7 @@ def draw_together(found: list[tuple[Measurement, datetime]]) -> None:
 
 def rows_of(measured: list[tuple[Measurement, datetime]]) -> list[dict[str, object]]:
     """Return the table's rows."""
-    return [{"verdict": str(m.verdict), "column": m.column, "measurement": m.name, "effect": m.value,
+    return [{"status": str(m.verdict), "column": m.column, "measurement": m.name, "effect": m.value,
              "alarm from": m.detail.get("critical", m.detail.get("allowed")), "rows": m.n, "since": since,
              "reason": m.reason} for m, since in measured]
 
@@ -200,10 +200,9 @@ if columns:
                     against, restless=feature in seen.restless)
 if found.measured:
     text.section("Every question")
-    tables.table(rows_of(found.measured), [
-        tables.Column("verdict", "status"), "column", "measurement", tables.Column("effect", "number"),
+    tables.folded(rows_of(found.measured), [
+        tables.Column("status", "status", title="verdict"), "column", "measurement", tables.Column("effect", "number"),
         tables.Column("alarm from", "number"), tables.Column("rows", "number"), tables.Column("since", "ago"), "reason",
-    ], alt=f"Skew and drift of {model} v{found.version} in {environment}", name=f"drift-{model}", as_of=found.as_of,
-        filters=state.shown())
+    ], alt=f"Skew and drift of {model} v{found.version} in {environment}", name=f"drift-{model}", as_of=found.as_of)
 
 meanings.explain([*queries.NAMES, "multivariate_drift"])

@@ -9,8 +9,11 @@ now = session.now()
 found = queries.system()
 text.header("System", as_of=found.as_of, now=now)
 
-broken = [row for row in found.sources if row["state"] != "pass"]
-if found.monitor is None:
+broken = [row for row in found.sources if row["status"] != "pass"]
+if found.monitor is None and found.as_of:
+    status.show(Verdict.FAIL, f"No monitor runs here: what is known is from {text.when(found.as_of, now=now)}. Start "
+                              "interlock monitor; until then nothing is measured and no decision is carried out.")
+elif found.monitor is None:
     status.show(Verdict.INCONCLUSIVE, "The monitor never ran here: start it with interlock monitor.")
 elif found.monitor[1].timestamp() <= 0:  # a lease that was given back
     status.show(Verdict.FAIL, "No monitor holds the lease, the last one ended in order: start interlock monitor; until "
@@ -25,10 +28,11 @@ else:
 
 text.section("Sources and steps, broken first")
 if found.sources:
-    tables.table(
+    tables.folded(
         found.sources,
-        [tables.Column("state", "status"), tables.Column("source"), tables.Column("as_of", "ago", title="as of, ago"),
-         tables.Column("took_s", "number", title="took", unit="s"), tables.Column("message")],
+        [tables.Column("status", "status", title="state"), tables.Column("source"),
+         tables.Column("as_of", "ago", title="as of, ago"), tables.Column("took_s", "number", title="took", unit="s"),
+         tables.Column("message")],
         alt="Every source and step of the monitor, with its age and last message", name="sources", as_of=found.as_of,
     )
 else:

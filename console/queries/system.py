@@ -31,11 +31,11 @@ def system() -> System:
     settings = services.settings
     sources = services.sources.all()
     rows = [
-        {"source": s.name.removeprefix("step:"), "state": "pass" if s.ok else "error", "as_of": s.as_of,
+        {"source": s.name.removeprefix("step:"), "status": "pass" if s.ok else "error", "as_of": s.as_of,
          "tried": s.tried_at, "took_s": s.took_s, "message": s.message}
         for s in sources
     ]
-    rows.sort(key=lambda row: (row["state"] == "pass", row["source"]))
+    rows.sort(key=lambda row: (row["status"] == "pass", row["source"]))
     lease = services.leases.current("monitor")
     return System(
         sources=rows, as_of=max((s.as_of for s in sources if s.as_of), default=None),

@@ -19,9 +19,9 @@ SPANS: Final = {
 _STEP: Final = timedelta(seconds=15)
 
 
-def bar() -> DeltaGenerator:
-    """Return the container in which a page's pickers stand side by side, wrapping on a phone."""
-    return st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+def bar(name: str = "page") -> DeltaGenerator:
+    """Return the container in which a page's pickers stand side by side, two abreast on a phone."""
+    return st.container(horizontal=True, vertical_alignment="bottom", gap="small", key=f"il-bar-{name}")
 
 
 def choice(

@@ -72,7 +72,7 @@ def _blast(found: Detail, now: datetime) -> None:
 
 def _record(found: Detail, now: datetime) -> None:
     release = found.release
-    with pickers.bar():
+    with pickers.bar("playbook"):
         step = pickers.choice("step", list(STEPS.values()), label="Step")
         outcome = pickers.choice("outcome", [str(o) for o in Outcome], label="Outcome")
     key = next(key for key, name in STEPS.items() if name == step)

@@ -1,6 +1,7 @@
 """One release as it is shown: where it stands, what changes, how sure, what if it goes wrong, and its history."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import streamlit as st
@@ -62,7 +63,8 @@ def evidence(found: Detail) -> None:
     if shown.get("changes"):
         text.section("Candidate against champion")
         sure = any(change.get("interval") for change in shown["changes"])
-        tables.table([{**change, "95 %": _ends(change.get("interval"))} for change in shown["changes"]],
+        tables.table([{**change, "champion": _moment(change["champion"]), "candidate": _moment(change["candidate"]),
+                       "95 %": _ends(change.get("interval"))} for change in shown["changes"]],
                      ["what", "name", "champion", "candidate", *(["95 %"] if sure else [])],
                      alt="What differs between candidate and champion", name="changes")
     with st.expander("Model card"):
@@ -94,6 +96,15 @@ def _behind(number: Number) -> str:
 
 def _ends(interval: Sequence[float] | None) -> str:
     return " to ".join(text.number(end, digits=4) for end in interval) if interval else ""
+
+
+def _moment(value: object) -> object:
+    """Return what was logged as an ISO time as that time, which is then shown like every other."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) and "T" in value else value
+    except ValueError:
+        return value
+    return moment if not isinstance(moment, datetime) or moment.tzinfo else value
 
 
 def _plain(value: object) -> str:

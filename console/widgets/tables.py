@@ -19,6 +19,7 @@ from services.core.window import span_text
 
 MAX_HTML_ROWS: Final = 200
 MAX_ROWS: Final = 5_000
+FEW: Final = 5  # rows that are unsure stand among the others up to here
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 Row = Mapping[str, Any]
@@ -76,14 +77,23 @@ def table(
 def folded(
     rows: Sequence[Row], columns: Sequence[Column | str], *, alt: str, name: str, as_of: datetime | None = None
 ) -> None:
-    """Draw rows with a `status` as `table` does, those that are fine folded away under their number."""
-    loud = [row for row in rows if row.get("status") != Verdict.PASS]
-    if loud:
+    """Draw rows with a `status` as `table` does; those that are fine, and many that are unsure, are folded away.
+
+    Each fold says how many it holds: what is unsure is never counted as fine.
+    """
+    by: dict[str, list[Row]] = {"": [], Verdict.INCONCLUSIVE: [], Verdict.PASS: []}
+    for row in rows:
+        by[str(row.get("status")) if row.get("status") in by else ""].append(row)
+    if len(by[Verdict.INCONCLUSIVE]) <= FEW:
+        by[""] = [row for row in rows if row.get("status") != Verdict.PASS]
+        del by[Verdict.INCONCLUSIVE]
+    if loud := by.pop(""):
         table(loud, columns, alt=alt, name=name, as_of=as_of)
-    fine = [row for row in rows if row.get("status") == Verdict.PASS]
-    if fine:
-        with st.expander(f"{len(fine):,d} fine"):
-            table(fine, columns, alt=f"{alt}: what is fine", name=f"{name}-fine", as_of=as_of)
+    for state_, some in by.items():
+        if some:
+            word = status.mark(state_).word
+            with st.expander(f"{len(some):,d} {text.escape(word)}"):
+                table(some, columns, alt=f"{alt}: what is {word}", name=f"{name}-{word}", as_of=as_of)
 
 
 def csv_bytes(
@@ -119,7 +129,8 @@ def _cell(row: Row, column: Column, now: datetime) -> Html:
         content = _plain(value, column, now)
     if column.to and row.get(column.to):
         content = el("a", content, href=str(row[column.to]))
-    kind = {"number": "il-right", "code": "il-mono", "status": "il-nowrap", "time": "il-nowrap", "ago": "il-nowrap"}
+    kind = {"number": "il-right il-short", "code": "il-mono", "status": "il-nowrap il-short", "time": "il-nowrap",
+            "ago": "il-nowrap il-short"}
     return el("td", content, cls=kind.get(column.kind, ""), data_label=column.heading)
 
 

@@ -15,6 +15,7 @@ READY = '[data-testid="stApp"][data-test-script-state="notRunning"][data-test-co
 ARTEFACTS = Path(__file__).parents[2] / "artefacts" / "screenshots"
 WIDE, PHONE = 1440, 390
 PATIENCE_MS = 120_000  # for whatever a loaded machine has still to draw
+TALLEST = 9_000  # pixels of one picture
 
 # Streamlit asks for its health below the page's own path first, and then at the root.
 _PROBES = re.compile(r"/_stcore/(health|host-config)$")
@@ -86,6 +87,14 @@ class Visitor:
         file = ARTEFACTS / f"{name}-{self.scheme}-{self.width}.png"
         self.page.screenshot(path=file, full_page=False)
         return file
+
+    def whole(self, file: Path) -> None:
+        """Keep a picture of the page to its end: it scrolls within itself, so a full-page picture shows one screen."""
+        height = int(self.page.evaluate("document.querySelector('[data-testid=\"stMain\"]').scrollHeight"))
+        self.page.set_viewport_size({"width": self.width, "height": min(max(height, 844), TALLEST)})
+        self.settle()
+        self.page.screenshot(path=file)
+        self.resize(self.width)
 
     def overflow(self) -> int:
         """Return by how many pixels the page is wider than the screen."""

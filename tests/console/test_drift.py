@@ -16,6 +16,7 @@ from services.drift.gather import chosen
 from services.drift.grid import grid
 from services.drift.measure import Against, Subject, compare_column
 from services.drift.multivariate import Apart, How, measured, windows
+from services.profiles.bins import ABOVE, BELOW, MISSING
 from tests.drift_home import MODEL, fill
 
 
@@ -125,7 +126,11 @@ def test_charts_are_drawn_in_both_themes(console, colours):
     assert len(spec["layer"]) == 4
     one = compare_column("wind_speed", of.pair(window, Against.TRAINING), of.baseline, Against.TRAINING)
     bars = finish(histograms.distribution(one, colours), colours).to_dict()
-    assert len(bars["hconcat"]) == 2
+    # One chart that narrows with its page: in a row of two each would keep its width, and be cut off on a phone.
+    places = bars["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert sorted(p for p in places if p != " ") == sorted(shift.label for shift in one.shifts)
+    assert places.index(" ") < min(places.index(name) for name in (BELOW, ABOVE, MISSING) if name in places)
+    assert places.index(" ") > 1, "the bins stand left of what is in none of them"
 
 
 @pytest.fixture
