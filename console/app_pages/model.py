@@ -52,7 +52,7 @@ def draw_panels(found: queries.Panels, span: TimeWindow) -> None:
         spans=[{"start": max(i.opened_at, span.start), "end": i.resolved_at or span.end, "title": i.title}
                for i in found.incidents])
     p95 = [r for r in found.served.quantiles if r["quantile"] == "p95"]
-    newest = {m.name: m for m, _ in signals.newest(model, environment, ("latency_p95_ms", "quality")) if not m.slice}
+    newest = {m.name: m for m in queries.speaking(model, environment)}
     usual = newest["latency_p95_ms"].detail.get("history_p95") if "latency_p95_ms" in newest else None
     good = newest.get("quality")
     served = [r for r in found.served.buckets if r["rows"] or r["expected"]]

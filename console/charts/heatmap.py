@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import altair as alt
 
+from console.charts.layers import layers
 from console.charts.theme import MAX_POINTS, TICKS, Palette, data
 from services.drift.grid import Cell, Grid
 
@@ -43,12 +44,12 @@ def overview(found: Grid, colours: Palette, *, marks: Sequence[dict[str, Any]] =
     unsure = base.transform_filter("datum.word === 'unsure'").transform_calculate(
         middle="(toDate(datum.at) + toDate(datum.until)) / 2").mark_text(
             text="·", color=colours.unsure, fontSize=16, baseline="middle").encode(x=alt.X("middle:T"), x2=alt.X2())
-    layers: list[Any] = [shade, firing, unsure]
+    parts: list[Any] = [shade, firing, unsure]
     if marks:
         # Many releases in a month: their words are in the tooltip and beside the chart.
-        layers.append(alt.Chart(data(marks)).mark_rule(color=colours.ink, strokeWidth=1.4, strokeDash=[4, 3]).encode(
+        parts.append(alt.Chart(data(marks)).mark_rule(color=colours.ink, strokeWidth=1.4, strokeDash=[4, 3]).encode(
             x=alt.X("at:T"), tooltip=[alt.Tooltip("what:N", title="change"), alt.Tooltip("at:T", format=TICKS)]))
-    return alt.layer(*layers)
+    return layers(*parts)
 
 
 def height(found: Grid) -> int:

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import altair as alt
 
+from console.charts.layers import layers
 from console.charts.theme import Palette, data
 from services.drift.compare import Comparison
 from services.profiles.bins import ABOVE, BELOW, MISSING, OTHER, UNSEEN
@@ -37,4 +38,4 @@ def distribution(found: Comparison, colours: Palette, *, window: str = "window",
         y=alt.Y("window:Q", axis=axis))
     outline = base.mark_bar(fillOpacity=0, stroke=colours.ink, strokeWidth=1.3, width={"band": 0.82}).encode(
         y=alt.Y("baseline:Q", axis=axis))
-    return alt.layer(fill, outline)
+    return layers(fill, outline)

@@ -6,7 +6,8 @@ from typing import Any
 
 import altair as alt
 
-from console.charts.theme import Palette, finish, threshold, time_axis
+from console.charts.layers import layers
+from console.charts.theme import Palette, threshold, time_axis
 
 Row = dict[str, Any]
 
@@ -27,8 +28,8 @@ def evidence(rows: Sequence[Row], *, opened: datetime, limit: float | None, unit
     mark = alt.Data(values=[{"at": opened.isoformat(), "label": "opened"}])
     rule = alt.Chart(mark).mark_rule(color=colours.failing, strokeWidth=1.2).encode(x=alt.X("at:T"))
     words = alt.Chart(mark).mark_text(align="left", dx=4, baseline="top", color=colours.failing, fontSize=12).encode(
-        x=alt.X("at:T"), y=alt.value(0), text=alt.Text("label:N"))
-    layers = [line, dots, rule, words]
+        x=alt.X("at:T"), y=alt.YValue(0), text=alt.Text("label:N"))
+    parts = [line, dots, rule, words]
     if limit is not None:
-        layers.append(threshold(limit, f"limit {limit:g}", colours))
-    return finish(alt.layer(*layers), colours, height=200)
+        parts.append(threshold(limit, f"limit {limit:g}", colours))
+    return layers(*parts)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import altair as alt
 
+from console.charts.layers import layers
 from console.charts.theme import TICKS, Palette, data, threshold, tips
 
 Rows = Sequence[Mapping[str, Any]]
@@ -56,10 +57,10 @@ def volume(rows: Rows, frame: Frame) -> Any:
 
 def latency(rows: Rows, usual_ms: float | None, frame: Frame) -> Any:
     """Return p95 as a line, the usual one dashed. Rows: at, ms."""
-    layers = [_line(rows, "ms", frame, tip=[alt.Tooltip("ms:Q", format=".3g", title="p95, ms")])]
+    parts = [_line(rows, "ms", frame, tip=[alt.Tooltip("ms:Q", format=".3g", title="p95, ms")])]
     if usual_ms:
-        layers.append(threshold(usual_ms, "usual", frame.colours, role="unsure"))
-    return _panel(frame, *layers)
+        parts.append(threshold(usual_ms, "usual", frame.colours, role="unsure"))
+    return _panel(frame, *parts)
 
 
 def moved(rows: Rows, frame: Frame) -> Any:
@@ -89,10 +90,10 @@ def quality(rows: Rows, against: float | None, words: str, frame: Frame) -> Any:
             domain=kinds, range=[[1, 0], [5, 3], [2, 3]])),
         tooltip=[_when(), alt.Tooltip("kind:N"), alt.Tooltip("value:Q", format=".4g"),
                  alt.Tooltip("low:Q", format=".4g"), alt.Tooltip("high:Q", format=".4g")])
-    layers = [bars, lines]
+    parts = [bars, lines]
     if against is not None:
-        layers.append(threshold(against, words, c, role="unsure"))
-    return _panel(frame, *layers)
+        parts.append(threshold(against, words, c, role="unsure"))
+    return _panel(frame, *parts)
 
 
 def labels(rows: Rows, enough: float, frame: Frame) -> Any:
@@ -109,7 +110,7 @@ def _line(rows: Rows, field: str, frame: Frame, *, tip: Sequence[Any], form: str
     ).encode(x=_axis(frame), y=_y(f"{field}:Q", form=form), tooltip=[_when(), *tip])
 
 
-def _panel(frame: Frame, *layers: Any) -> Any:
+def _panel(frame: Frame, *parts: Any) -> Any:
     behind: list[Any] = []
     if frame.spans:
         behind.append(alt.Chart(data(frame.spans)).mark_rect(color=frame.colours.failing, opacity=0.08).encode(
@@ -118,7 +119,7 @@ def _panel(frame: Frame, *layers: Any) -> Any:
         behind.append(alt.Chart(data(frame.marks)).mark_rule(
             color=frame.colours.ink, strokeWidth=1.2, strokeDash=[2, 3], opacity=0.7).encode(
                 x=_axis(frame), tooltip=[_when(), alt.Tooltip("what:N", title="changed")]))
-    return alt.layer(*behind, *layers)
+    return layers(*behind, *parts)
 
 
 def _axis(frame: Frame, field: str = "at") -> alt.X:

@@ -4,6 +4,7 @@ from typing import Any
 
 import altair as alt
 
+from console.charts.layers import layers
 from console.charts.theme import Palette, data, threshold, time_axis
 from services.quota.fit import Fit
 
@@ -20,10 +21,10 @@ def demand(found: Fit, colours: Palette, *, before: Fit | None = None) -> Any:
         tooltip=[alt.Tooltip("demand:Q", title=f"demand, {unit}", format=",.3~f"), alt.Tooltip("at:T")])
     over = base.transform_filter("datum.over").mark_tick(color=colours.failing, thickness=2, size=10).encode(
         x=time_axis(), y=alt.Y("demand:Q"))
-    layers: list[Any] = [area, line, over, threshold(found.limit, f"limit {found.limit:,.4g} {unit}", colours)]
+    parts: list[Any] = [area, line, over, threshold(found.limit, f"limit {found.limit:,.4g} {unit}", colours)]
     if before is not None:
         earlier = [{"at": at, "demand": round(value, 4)} for at, value in before.hours]
-        layers.insert(0, alt.Chart(data(earlier)).mark_line(
+        parts.insert(0, alt.Chart(data(earlier)).mark_line(
             interpolate="step-after", color=colours.faint, strokeDash=[2, 3]).encode(
                 x=time_axis(), y=alt.Y("demand:Q")))
-    return alt.layer(*layers)
+    return layers(*parts)

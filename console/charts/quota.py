@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import altair as alt
 
+from console.charts.layers import layers
 from console.charts.theme import Palette, data, earlier, time_axis
 from services.quota.history import UNATTRIBUTED, History
 
@@ -44,12 +45,12 @@ def usage(found: History, colours: Palette, *, forecast: Sequence[Mapping[str, A
         tooltip=[alt.Tooltip("requested:Q", title=f"requested, {unit}"), alt.Tooltip("at:T")])
     peak = lines.mark_line(interpolate=_EDGE, color=colours.faint, strokeWidth=1, strokeDash=[2, 2]).encode(
         x=time_axis(), y=alt.Y("peak:Q"), tooltip=[alt.Tooltip("peak:Q", title=f"peak, {unit}"), alt.Tooltip("at:T")])
-    layers: list[Any] = [area, peak, requested, *_limit(rows, colours, unit)]
+    parts: list[Any] = [area, peak, requested, *_limit(rows, colours, unit)]
     if before:
-        layers.append(earlier(before, colours, unit=f"mean use, {unit}"))
+        parts.append(earlier(before, colours, unit=f"mean use, {unit}"))
     if forecast:
-        layers += _fan(forecast, colours, unit)
-    return alt.layer(*layers)
+        parts += _fan(forecast, colours, unit)
+    return layers(*parts)
 
 
 def totals(rows: Sequence[Mapping[str, Any]], colours: Palette, *, unit: str, by: str) -> Any:

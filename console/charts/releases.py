@@ -5,6 +5,7 @@ from typing import Any
 
 import altair as alt
 
+from console.charts.layers import layers
 from console.charts.theme import Palette, data, time_axis
 
 
@@ -16,4 +17,4 @@ def rollout(wanted: Sequence[dict[str, Any]], seen: Sequence[dict[str, Any]], co
         tooltip=[alt.Tooltip("at:T", format="%d %b %H:%M:%S"), alt.Tooltip("share:Q"), alt.Tooltip("state:N")])
     dots = alt.Chart(data(seen)).mark_point(filled=True, size=46, color=colours.ink).encode(
         x=time_axis(), y=y, tooltip=[alt.Tooltip("at:T", format="%d %b %H:%M:%S"), alt.Tooltip("share:Q")])
-    return alt.layer(line, dots)
+    return layers(line, dots)

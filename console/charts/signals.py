@@ -5,6 +5,7 @@ from typing import Any
 
 import altair as alt
 
+from console.charts.layers import layers
 from console.charts.theme import Palette, data, earlier, threshold, time_axis, tips
 
 Rows = Sequence[Mapping[str, Any]]
@@ -22,7 +23,7 @@ def latency(rows: Rows, usual_ms: float | None, colours: Palette, *, before: Row
         color=alt.Color("quantile:N", title=None, sort=["p99", "p95", "p50"]),
         tooltip=tips("at:T", "quantile:N", "ms:Q"))
     usual = [threshold(usual_ms, "usual p95", colours, role="unsure")] if usual_ms else []
-    return alt.layer(lines, *usual, *([earlier(before, colours, unit="p95, ms")] if before else []))
+    return layers(lines, *usual, *([earlier(before, colours, unit="p95, ms")] if before else []))
 
 
 def volume(rows: Rows, colours: Palette, *, before: Rows = ()) -> Any:
@@ -36,7 +37,7 @@ def volume(rows: Rows, colours: Palette, *, before: Rows = ()) -> Any:
     usual = base.mark_line(color=colours.faint, strokeDash=[4, 3], interpolate="step-after").encode(
         y=alt.Y("expected:Q"))
     failed = base.mark_bar(color=colours.failing).encode(y=alt.Y("failed:Q"))
-    return alt.layer(bars, failed, usual, *([earlier(before, colours, unit="predictions")] if before else []))
+    return layers(bars, failed, usual, *([earlier(before, colours, unit="predictions")] if before else []))
 
 
 def quality(rows: Rows, against: float | None, words: str, metric: str, colours: Palette, *, before: Rows = (),
@@ -57,10 +58,10 @@ def quality(rows: Rows, against: float | None, words: str, metric: str, colours:
         strokeDash=alt.StrokeDash("kind:N", title=None, scale=alt.Scale(
             domain=kinds, range=[[1, 0], [5, 3], [2, 3]])),
         tooltip=tips("at:T", "kind:N", "value:Q", "low:Q", "high:Q"))
-    layers = [bars, points]
+    parts = [bars, points]
     if against is not None:
-        layers.append(threshold(against, words, colours, role="unsure"))
-    return alt.layer(*layers, *([earlier(before, colours, unit=metric)] if before else []))
+        parts.append(threshold(against, words, colours, role="unsure"))
+    return layers(*parts, *([earlier(before, colours, unit=metric)] if before else []))
 
 
 def coverage(rows: Rows, colours: Palette) -> Any:
@@ -80,4 +81,4 @@ def calibration(rows: Rows, colours: Palette) -> Any:
     points = alt.Chart(data(rows)).mark_line(point=True, color=colours.accent).encode(
         x=alt.X("predicted:Q", title="predicted"), y=alt.Y("observed:Q", title="observed"),
         tooltip=tips("predicted:Q", "observed:Q", "n:Q"))
-    return alt.layer(line, points)
+    return layers(line, points)

@@ -4,12 +4,16 @@ Takes rows, returns Altair layers; asks nothing and calculates nothing. Which pa
 caller's argument, so that pages and reports draw alike.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import altair as alt
 from altair.utils.schemapi import disable_debug_mode
+
+from console.charts.layers import Finished, layers
 
 # Altair would check and copy every part of a chart, rows and all, each time one is put into another; the whole chart
 # is checked once, when it is drawn. Its switch is one for the process, so it is set for good.
@@ -66,8 +70,14 @@ def palette(theme: str | None) -> Palette:
     return DARK if theme == "dark" else LIGHT
 
 
-def finish(chart: Any, colours: Palette, *, height: int | None = None) -> Any:
+def finish(chart: Any, colours: Palette, *, height: int | None = None, width: int | None = None) -> Finished:
     """Return the chart with the house's axes, type and colours; call once, on the outermost chart."""
+    return Finished(chart, config=json.loads(_look(colours)), size={"height": height, "width": width})
+
+
+@cache
+def _look(colours: Palette) -> str:
+    """Return what all charts of a theme share, as JSON."""
     look = alt.Config(
         background="transparent", font=SANS, padding={"left": 0, "top": 4, "right": 4, "bottom": 0},
         # The words beside the chart are its text; hundreds of marks in it would drown a screen reader.
@@ -83,13 +93,7 @@ def finish(chart: Any, colours: Palette, *, height: int | None = None) -> Any:
         header=alt.HeaderConfig(labelColor=colours.ink, titleColor=colours.faint, labelFontSize=12),
         range=alt.RangeConfig(category=list(colours.categories), heatmap=list(colours.heat), ramp=list(colours.heat)),
         title=alt.TitleConfig(color=colours.ink, fontSize=13, anchor="start", fontWeight=600))
-    # In one step, and past the check of each property: a chart of layers is put together anew at each, which on a page
-    # of them costs more than all else.
-    done = chart.copy(deep=False)
-    done.config = look
-    if height is not None and isinstance(chart, alt.Chart | alt.LayerChart):
-        done.height = height
-    return done
+    return json.dumps(look.to_dict())
 
 
 def time_axis(field: str = "at", *, title: str | None = None) -> alt.X:
@@ -109,8 +113,8 @@ def threshold(value: float, label: str, colours: Palette, *, role: str = "failin
         y=alt.Y("limit:Q"))
     words = alt.Chart(limit).mark_text(
         align="left", baseline="bottom", dx=4, dy=-3, color=colours.of(role), fontSize=12
-    ).encode(y=alt.Y("limit:Q"), x=alt.value(0), text=alt.Text("label:N"))
-    return alt.layer(rule, words)
+    ).encode(y=alt.Y("limit:Q"), x=alt.XValue(0), text=alt.Text("label:N"))
+    return layers(rule, words)
 
 
 def band(rows: Sequence[Mapping[str, Any]], colours: Palette, *, at: str = "at", low: str = "low",
@@ -133,8 +137,8 @@ def changes(rows: Sequence[Mapping[str, Any]], colours: Palette, *, at: str = "a
     base = alt.Chart(data(rows)).encode(x=alt.X(f"{at}:T"), tooltip=tips(f"{label}:N", f"{at}:T"))
     rule = base.mark_rule(color=colours.faint, strokeWidth=1, strokeDash=[1, 3])
     words = base.mark_text(align="left", baseline="top", dx=3, color=colours.faint, fontSize=11).encode(
-        y=alt.value(0), text=alt.Text(f"{label}:N"))
-    return alt.layer(rule, words)
+        y=alt.YValue(0), text=alt.Text(f"{label}:N"))
+    return layers(rule, words)
 
 
 def spans(rows: Sequence[Mapping[str, Any]], colours: Palette, *, start: str = "start",

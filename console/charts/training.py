@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import altair as alt
 
+from console.charts.layers import layers
 from console.charts.theme import Palette, changes, data, time_axis, tips
 
 _WIDE: Final = 30  # times from the shortest to the longest run, from which on a linear axis shows only the longest
@@ -41,14 +42,14 @@ def durations(
                  alt.Tooltip("minutes:Q", format=".3g", title=unit), alt.Tooltip("at:T", format="%d %b %Y %H:%M"),
                  alt.Tooltip("class:N", title="failure"), alt.Tooltip("slow:N"), alt.Tooltip("rows:Q", format=",")],
     )
-    layers = [dots]
+    parts = [dots]
     if before:
-        layers.insert(0, alt.Chart(data(before)).mark_point(
+        parts.insert(0, alt.Chart(data(before)).mark_point(
             filled=False, size=40, color=colours.ink, opacity=0.6, strokeDash=[2, 2]).encode(
                 x=time_axis(), y=alt.Y("minutes:Q", scale=scale), tooltip=tips("name:N", "minutes:Q", "at:T")))
     if usual:
-        layers.insert(0, alt.Chart(data(usual)).mark_rect(color=colours.band, opacity=0.9).encode(
+        parts.insert(0, alt.Chart(data(usual)).mark_rect(color=colours.band, opacity=0.9).encode(
             x=alt.X("start:T", title=None), x2=alt.X2("end:T"), y=alt.Y("low:Q", title=unit), y2=alt.Y2("high:Q")))
     if marks:
-        layers.append(changes(marks, colours))
-    return alt.layer(*layers)
+        parts.append(changes(marks, colours))
+    return layers(*parts)

@@ -40,7 +40,7 @@ def overview(model: str, environment: str) -> Overview:
         NotFound: nothing was counted yet, or there is no baseline; the message says what to do.
     """
     services, now = session.services(), session.now()
-    of = _gatherer(model, environment, "")
+    of = gatherer(model, environment, "")
     newest = services.measurements.newest(subject=model, environment=environment, pipeline=Pipeline.SERVING)
     found = sorted((pair for pair in newest if pair[0].name in NAMES and not pair[0].slice),
                    key=lambda pair: (SEVERITY.index(pair[0].verdict), -(pair[0].value or 0.0)))
@@ -62,7 +62,7 @@ def cells(model: str, environment: str, slice_: str, against: str, start: dateti
     Raises:
         NotFound: the slice has no baseline.
     """
-    return grid(_gatherer(model, environment, slice_), TimeWindow(start, end), Against(against))
+    return grid(gatherer(model, environment, slice_), TimeWindow(start, end), Against(against))
 
 
 @st.cache_data(ttl=30, max_entries=64, show_spinner=False)
@@ -79,7 +79,7 @@ def column(model: str, environment: str, slice_: str, against: str, name: str, s
     Raises:
         NotFound: the slice has no baseline.
     """
-    of = _gatherer(model, environment, slice_)
+    of = gatherer(model, environment, slice_)
     return compare_column(name, of.pair(TimeWindow(start, end), Against(against)), of.baseline, Against(against))
 
 
@@ -91,12 +91,18 @@ def explanation(model: str, environment: str, slice_: str, against: str, start: 
     Raises:
         NotFound: the slice has no baseline.
     """
-    of = _gatherer(model, environment, slice_)
+    of = gatherer(model, environment, slice_)
     pair = of.pair(TimeWindow(start, end), Against(against))
     return explain(pair.ours, pair.theirs, of.baseline)
 
 
-def _gatherer(model: str, environment: str, slice_: str) -> Gatherer:
+@st.cache_resource(ttl=15, max_entries=64, show_spinner=False)
+def gatherer(model: str, environment: str, slice_: str) -> Gatherer:
+    """Return the profiles of a model's serving version in its baseline's bins; shared, because nothing changes it.
+
+    Raises:
+        NotFound: nothing was served and counted lately, or there is no baseline.
+    """
     services = session.services()
     return chosen(services.baselines, services.profiles, model, environment=environment, slice_=slice_,
                   now=session.now())

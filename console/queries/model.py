@@ -12,10 +12,10 @@ from console.queries import drift, signals
 from console.queries.changes import changed
 from services.alerts.incident import Incident
 from services.alerts.ports import Change
+from services.core.measurement import Measurement
 from services.core.signals import Signal
 from services.core.signals import signals as gather
 from services.core.window import DAY, HOUR, TimeWindow, floor_to
-from services.drift.gather import chosen
 from services.drift.grid import Grid
 from services.drift.measure import Against
 from services.errors import NotFound
@@ -62,6 +62,12 @@ def panels(model: str, environment: str, start: datetime, end: datetime) -> Pane
     )
 
 
+def speaking(model: str, environment: str) -> list[Measurement]:
+    """Return the measurements beside which a panel is read: the usual latency, quality, and its estimate."""
+    found = signals.newest(model, environment, ("latency_p95_ms", "quality", "estimated_quality"))
+    return [m for m, _ in found if not m.slice]
+
+
 def _moved(model: str, environment: str, window: TimeWindow) -> list[dict[str, Any]]:
     """Return per step how far the column went that moved most, in units of its alarm, and how many columns moved."""
     whole = TimeWindow(floor_to(window.start, HOUR), floor_to(window.end, HOUR))
@@ -89,14 +95,13 @@ def moved_rows(found: Grid) -> list[dict[str, Any]]:
 
 def _faults(model: str, environment: str, window: TimeWindow) -> list[dict[str, Any]]:
     """Return per hour or day the largest share of faulty values of any column, above what is usual in training."""
-    services, now = session.services(), session.now()
     try:
-        of = chosen(services.baselines, services.profiles, model, environment=environment, slice_="", now=now)
+        of = drift.gatherer(model, environment, "")
     except NotFound:
         return []
     short = window.length <= SHORT
     grain = HOUR if short else DAY
-    found = services.profiles.read(
+    found = session.services().profiles.read(
         of.baseline.layout, TimeWindow(floor_to(window.start, grain), window.end), model=model,
         environment=environment, slice_="", grain="hour" if short else "day")
     by: dict[datetime, list[Profile]] = {}
@@ -122,8 +127,8 @@ def _fault(at: datetime, found: Sequence[Profile], baseline: Baseline) -> dict[s
 
 
 def _estimated(model: str, environment: str, window: TimeWindow) -> list[dict[str, Any]]:
-    found = signals.newest(model, environment, ("estimated_quality",))
-    days = found[0][0].detail.get("days", []) if found else []
+    found = next((m for m in speaking(model, environment) if m.name == "estimated_quality"), None)
+    days = found.detail.get("days", []) if found else []
     return [{"at": d["day"], "kind": "estimated", "value": d["estimated"], "low": None, "high": None} for d in days
             if d["estimated"] is not None and datetime.fromisoformat(d["day"]) in window]
 

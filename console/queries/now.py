@@ -61,7 +61,8 @@ def now() -> Now:
     open_ = [i for i in services.incidents.current(resolved_since=moment) if i.state is not State.RESOLVED]
     open_ = urgent_first(open_, now=moment)
     told = {(i.subject, i.environment, pipeline) for i in open_ for pipeline in _pipelines(i, lines)}
-    rows = [_incident(i, moment, _suspect(i) if place < _SUSPECTS_FOR else "") for place, i in enumerate(open_)]
+    first = _suspects(open_[:_SUSPECTS_FOR])
+    rows = [_incident(i, moment, first.get((i.subject, i.opened_at), "")) for i in open_]
     rows += [_thing(line) for line in lines
              if line.verdict is not Verdict.PASS and (line.subject, line.environment, line.pipeline) not in told]
     rows.sort(key=lambda r: (r.state == "silenced", SEVERITY.index(Verdict(r.state)) if r.state in SEVERITY else 0))
@@ -103,10 +104,14 @@ def _kind(words: str, subject: str) -> str:
     return f"{words} · {owner}" if owner else words
 
 
-def _suspect(incident: Incident) -> str:
-    window = TimeWindow(incident.opened_at - LOOK_BACK, incident.opened_at + _SLACK)
-    found = suspects(incident.opened_at, session.services().changes.changes(incident.subject, window))
-    return found[0].text if found else ""
+def _suspects(found: list[Incident]) -> dict[tuple[str, datetime], str]:
+    """Return what changed shortly before, asked once for what began together."""
+    told = {}
+    for subject, opened in dict.fromkeys((i.subject, i.opened_at) for i in found):
+        window = TimeWindow(opened - LOOK_BACK, opened + _SLACK)
+        before = suspects(opened, session.services().changes.changes(subject, window))
+        told[subject, opened] = before[0].text if before else ""
+    return told
 
 
 def halted(moment: datetime) -> Row | None:

@@ -46,16 +46,15 @@ def _usage(pool: Mapping[str, Any]) -> str:
     found = chart_of(pool)
     if not found.lines:
         return ""
-    chart = charts.usage(found, LIGHT, legend_columns=4).properties(width=WIDTH)
-    return str(finish(chart, LIGHT, height=_PLOT).to_json())
+    return finish(charts.usage(found, LIGHT, legend_columns=4), LIGHT, height=_PLOT, width=WIDTH).to_json()
 
 
 def _teams(pool: Mapping[str, Any]) -> str:
     rows = teams(pool)
     if not rows or not pool["chart"]["lines"]:
         return ""
-    chart = charts.totals(rows, LIGHT, unit=pool["unit_hours"], by="team").properties(width=_TEAMS_WIDTH)
-    return str(finish(chart, LIGHT, height=_BAR * len(rows)).to_json())
+    chart = charts.totals(rows, LIGHT, unit=pool["unit_hours"], by="team")
+    return finish(chart, LIGHT, height=_BAR * len(rows), width=_TEAMS_WIDTH).to_json()
 
 
 def _svg(spec: str) -> str:

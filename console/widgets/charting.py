@@ -1,9 +1,7 @@
 """Put a chart on the page: the house's look in the viewer's theme, with words for those who cannot see it."""
 
-from functools import partial
 from typing import Any
 
-import altair as alt
 import streamlit as st
 
 from console.charts.theme import Palette, finish
@@ -17,10 +15,8 @@ def palette() -> Palette:
     return of_theme(st.context.theme.type)
 
 
-def draw(chart: alt.TopLevelMixin | Any, *, alt: str, height: int = 220, key: str | None = None) -> None:
+def draw(chart: Any, *, alt: str, height: int = 220, key: str | None = None) -> None:
     """Draw a chart across the page. `alt` is the sentence a screen reader says: usually the one above the chart."""
-    chart = finish(chart, palette(), height=height)
-    if not CHECKED:
-        # Checked against Vega-Lite's schema in the tests; on each drawing it would cost more than the whole page.
-        object.__setattr__(chart, "to_dict", partial(chart.to_dict, validate=False))
-    st.altair_chart(chart, theme=None, width="stretch", alt=alt, key=key)
+    # Checked against Vega-Lite's schema in the tests; on each drawing it would cost more than the whole page.
+    spec = finish(chart, palette(), height=height).to_dict(validate=CHECKED)
+    st.vega_lite_chart(None, spec, theme=None, width="stretch", alt=alt, key=key)

@@ -2,11 +2,13 @@
 
 import html
 import json
+from collections import Counter
 
 import altair as alt
 import pytest
+from sqlalchemy import event
 
-from console import navigation
+from console import navigation, session
 from console.identity import PERSONAS
 
 pytestmark = pytest.mark.demo
@@ -92,3 +94,15 @@ def test_a_release_says_what_its_gates_and_the_judge_go_by(demo_console):
     told = told_by(demo_console.open("releases", release=release))
     for name in ("gate", "errors", "sample ratio", "rollback drill"):
         assert f"<dt>{name}</dt>" in told
+
+
+@pytest.mark.parametrize("page", ["model", "serving", "data", "quality", "report"])
+def test_a_page_asks_the_store_no_question_twice(demo_console, monkeypatch, page):
+    now, asked = session.now(), []
+    monkeypatch.setattr(session, "now", lambda: now)  # time ranges move with the clock, and with them the questions
+    demo_console.open("search")  # what stands around every page is known by now
+    event.listen(session.services().db.engine, "before_cursor_execute",
+                 lambda *said: asked.append((said[2], str(said[3]))))
+    assert not demo_console.open(page, environment="production").exception
+    assert asked
+    assert [question for question, times in Counter(asked).items() if times > 1] == []

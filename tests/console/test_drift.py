@@ -123,11 +123,13 @@ def test_charts_are_drawn_in_both_themes(console, colours):
     window = TimeWindow(end - timedelta(days=1), end)
     found = grid(of, window, Against.TRAINING)
     spec = finish(heatmap.overview(found, colours, marks=[{"at": now, "what": "v8 promoted"}]), colours).to_dict()
-    assert len(spec["layer"]) == 4
+    cells, changes = spec["layer"]
+    assert len(cells["layer"]) == 3, "shades, outlines and dots share the rows of the cells"
+    assert changes["data"]["values"][0]["what"] == "v8 promoted"
     one = compare_column("wind_speed", of.pair(window, Against.TRAINING), of.baseline, Against.TRAINING)
     bars = finish(histograms.distribution(one, colours), colours).to_dict()
     # One chart that narrows with its page: in a row of two each would keep its width, and be cut off on a phone.
-    places = bars["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    places = bars["layer"][0]["layer"][0]["encoding"]["x"]["scale"]["domain"]
     assert sorted(p for p in places if p != " ") == sorted(shift.label for shift in one.shifts)
     assert places.index(" ") < min(places.index(name) for name in (BELOW, ABOVE, MISSING) if name in places)
     assert places.index(" ") > 1, "the bins stand left of what is in none of them"

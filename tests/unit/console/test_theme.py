@@ -9,6 +9,7 @@ import pytest
 from altair.utils import schemapi
 
 from console.charts import theme
+from console.charts.layers import layers
 from console.widgets import status
 
 CONSOLE = Path(theme.__file__).parents[1]
@@ -79,7 +80,7 @@ def test_there_is_no_other_state():
 def test_a_finished_chart_has_the_house_look_in_either_theme():
     chart = alt.Chart(theme.data([{"at": "2026-03-04T00:00:00Z", "value": 1}])).mark_line().encode(
         x=theme.time_axis(), y="value:Q")
-    layered = alt.layer(chart, theme.threshold(250, "limit 250 ms", theme.DARK))
+    layered = layers(chart, theme.threshold(250, "limit 250 ms", theme.DARK))
     spec = theme.finish(layered, theme.DARK, height=200).to_dict()
     assert spec["config"]["axis"]["labelColor"] == theme.DARK.faint
     assert spec["config"]["background"] == "transparent"
@@ -99,7 +100,7 @@ def test_putting_a_chart_together_checks_no_part_of_it_and_its_end_is_valid(monk
     rows = [{"at": datetime(2026, 3, 4, hour, tzinfo=UTC), "v": hour} for hour in range(24)]
     line = alt.Chart(theme.data(rows)).mark_line().encode(
         x=theme.time_axis(), y=alt.Y("v:Q"), tooltip=theme.tips("v:Q"))
-    chart = theme.finish(alt.layer(line, theme.threshold(3.0, "limit", theme.LIGHT), theme.changes([], theme.LIGHT)),
+    chart = theme.finish(layers(line, theme.threshold(3.0, "limit", theme.LIGHT), theme.changes([], theme.LIGHT)),
                          theme.LIGHT, height=120)
     assert [what for what, *_ in checks if isinstance(what, dict)] == []  # single numbers cost nothing
     spec = chart.to_dict()
