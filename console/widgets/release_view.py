@@ -54,11 +54,12 @@ def evidence(found: Detail) -> None:
     if not shown:
         return
     text.section("Gates")
-    tables.table(
-        [{"verdict": g["verdict"], "gate": g["name"], "value": g["value"], "limit": g["threshold"],
+    # Those that passed are counted above, and one click away: what is left to read is what an approver has to weigh.
+    tables.folded(
+        [{"status": g["verdict"], "gate": g["name"], "value": g["value"], "limit": g["threshold"],
           "why": g["reason"], "required": "yes" if g["required"] else ""} for g in shown["gates"]],
-        [tables.Column("verdict", "status"), tables.Column("gate"), tables.Column("value"), tables.Column("limit"),
-         tables.Column("why"), tables.Column("required")],
+        [tables.Column("status", "status", title="verdict"), tables.Column("gate"), tables.Column("value"),
+         tables.Column("limit"), tables.Column("why"), tables.Column("required")],
         alt="Gates of the candidate", name="gates")
     if shown.get("changes"):
         text.section("Candidate against champion")
