@@ -90,6 +90,8 @@ def _monitor(settings: Settings, now: datetime) -> tuple[Verdict, str]:
 
 def _tracking(settings: Settings) -> tuple[Verdict, str]:
     uri = settings.tracking_uri
+    if not settings.tracking_named:
+        return Verdict.INCONCLUSIVE, "none is named (tracking.uri): runs and versions stay unknown"
     if uri.startswith(("http://", "https://")):
         try:
             answer = httpx.get(f"{uri.rstrip('/')}/health", timeout=PATIENCE_S)

@@ -64,7 +64,8 @@ def _training_steps(services: Services) -> list[Step]:
     where = settings.tracking_uri, settings.tracking.registry_uri
     source = MlflowSql(*where, sql=settings.tracking.sql) if settings.tracking.sql else MlflowRuns(*where)
     return [
-        MirrorStep(source, runs, services.registry, cursor, rules=services.failures.rules),
+        MirrorStep(source, runs, services.registry, cursor, rules=services.failures.rules,
+                   named=lambda: settings.tracking_named),
         TrainingStep(runs, services.measurements, mirror_as_of=cursor.as_of, objectives=objectives),
     ]
 

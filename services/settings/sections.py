@@ -207,6 +207,11 @@ class Settings(Section):
         """The MLflow tracking address."""
         return _absolute_sqlite(self, self.tracking.uri or f"sqlite:///{self.home.path}/mlflow.db")
 
+    @property
+    def tracking_named(self) -> bool:
+        """Whether anybody named a tracking server, or one is there where none is named."""
+        return bool(self.tracking.uri or self.tracking.sql) or (self.home_path / "mlflow.db").is_file()
+
 
 def _absolute_sqlite(settings: Settings, url: str) -> str:
     scheme, separator, path = url.partition(":///")

@@ -20,6 +20,7 @@ from services.adapters.ops_db import OpsDb
 from services.adapters.parquet_writer import append
 from services.adapters.prediction_log import ParquetLog
 from services.adapters.profile_table import BaselineTable, ProfileTable
+from services.bootstrap import build, build_steps
 from services.core.measurement import Verdict
 from services.core.window import DAY, HOUR, TimeWindow
 from services.errors import OpsError, SourceUnavailable
@@ -28,8 +29,10 @@ from services.monitor.steps.profiles import BaselinesStep, ProfilesStep
 from services.predictions.ledger import FileState
 from services.profiles.ports import Ask
 from services.profiles.profile import merged
+from services.settings import load
 from services.settings.sections import Columns, Model
 from tests.conftest import NOW
+from tests.migrated import migrated
 
 MODEL = "fares"
 
@@ -384,6 +387,21 @@ def test_a_baseline_that_cannot_be_read_is_an_error_of_its_own(house: House) -> 
     house.base.write_bytes(b"nothing")
     with pytest.raises(SourceUnavailable, match=r"train.parquet cannot be read"):
         house.run()
+
+
+def test_a_settings_file_a_log_and_a_data_set_are_all_that_is_needed(house: House, tmp_path: Path) -> None:
+    house.fill(4)
+    house.log(rows(house.rng, NOW, 1000, DAY, mean=1.0))
+    (tmp_path / "interlock.toml").write_text(
+        '[models.fares]\ntask = "binary"\nlog = "log"\nbaseline = "train.parquet"\nfeatures = ["amount", "city"]\n')
+    services = build(load(str(tmp_path / "interlock.toml")))
+    migrated(services.db)
+    said = {step.name: step.run(now=NOW + DAY) for step in build_steps(services)}
+    assert said["mirror"] == "no MLflow is named: set tracking.uri to see runs and versions"
+    found = {(m.name, m.column): m.verdict for m, _ in services.measurements.newest(subject=MODEL)}
+    assert found["skew", "amount"] is Verdict.FAIL
+    assert found["skew", "city"] is Verdict.PASS
+    assert {i.subject for i in services.incidents.history()} == {MODEL}, "that there is no MLflow is no incident"
 
 
 def test_one_broken_log_does_not_stop_another(house: House, tmp_path: Path) -> None:

@@ -50,6 +50,14 @@ def test_the_first_sync_reads_everything_once(house: House) -> None:
     assert house.runs.count() == 20
 
 
+def test_what_was_read_before_and_is_gone_is_a_fault_though_nobody_names_it(house: House, now: datetime) -> None:
+    house.source.down = True
+    step = MirrorStep(house.source, house.runs, house.registry, MirrorCursor(house.sources), rules=Rules,
+                      named=lambda: False)
+    with pytest.raises(SourceUnavailable):
+        step.run(now=now + MIN)
+
+
 def test_new_ended_and_late_changes_are_found_without_reading_everything_again(house: House, now: datetime) -> None:
     house.source.put(a_raw("new", start=now + MIN, status="RUNNING"))
     house.mirror.run(now=now + 2 * MIN)

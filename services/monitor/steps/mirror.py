@@ -30,9 +30,20 @@ class MirrorStep:
 
     def __init__(
         self, source: RunSource, runs: RunStore, registry: RegistryStore, cursor: Cursor, *,
-        rules: Callable[[], Rules], told: Told | None = None,
+        rules: Callable[[], Rules], told: Told | None = None, named: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Read `source` into the two stores; `told` hears the number of runs read so far."""
+        """Read `source` into the two stores.
+
+        Args:
+            source: the tracking server and registry.
+            runs: where runs are kept.
+            registry: where versions and aliases are kept.
+            cursor: how far was read.
+            rules: what failures are classified by.
+            told: hears the number of runs read so far.
+            named: whether anybody said that there is a tracking server, or one is there.
+        """
+        self._named = named
         self._source, self._runs, self._registry, self._cursor = source, runs, registry, cursor
         self._rules = rules
         self._told = told or (lambda _: None)
@@ -40,8 +51,12 @@ class MirrorStep:
     def run(self, *, now: datetime) -> str:
         """Sync once; a failure leaves the mirror as it is, with its age."""
         started = time.perf_counter()
+        known = self._cursor.load()
+        if not known and not self._named():
+            # A log and a data set are watched without MLflow; one that was read before and is gone is a fault.
+            return "no MLflow is named: set tracking.uri to see runs and versions"
         try:
-            cursor, message = self._sync(self._cursor.load(), now)
+            cursor, message = self._sync(known, now)
         except OpsError as error:
             self._cursor.failed(str(error), now=now, took_s=time.perf_counter() - started)
             raise
