@@ -31,8 +31,12 @@ try:
         chrome.banner(actor)
         tour.guide(actor, page.url_path or navigation.HOME)
         text.reserve_header()
-        with suppress(session.Ended):
-            page.run()
+        try:
+            with suppress(session.Ended):
+                page.run()
+        except OpsError:
+            text.title(page.title)
+            raise
         # After the page: by now the URL says what it shows.
         with slot:
             chrome.copy_link(now)

@@ -18,10 +18,11 @@ def draw(book: Runbook) -> None:
     for heading, body in book.sections:
         text.section(heading)
         lines = [line.removeprefix("- ").replace("**", "") for line in body.splitlines() if line.strip()]
-        html.draw(html.el("ul", *(html.el("li", line) for line in lines), cls="il il-prose"))
+        html.draw(html.el("ul", *(html.el("li", html.coded(line)) for line in lines), cls="il il-prose"))
     if book.steps:
         text.section("Steps")
-        html.draw(html.el("ol", *(html.el("li", step.replace("**", "")) for step in book.steps), cls="il il-prose"))
+        steps = [html.coded(step.replace("**", "")) for step in book.steps]
+        html.draw(html.el("ol", *(html.el("li", step) for step in steps), cls="il il-prose"))
 
 
 def draw_here(name: str) -> None:

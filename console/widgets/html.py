@@ -42,6 +42,11 @@ def el(tag: str, *children: object, cls: str = "", href: str = "", **attributes:
     return Html(f"<{tag}{opened}>{join(*children)}</{tag}>")
 
 
+def coded(words: str) -> Html:
+    """Return a line of a document: what stands between backticks as code, all else as it is."""
+    return join(*(el("code", part) if place % 2 else part for place, part in enumerate(words.split("`"))))
+
+
 def join(*children: object) -> Html:
     """Return children one after another, escaped where they are not markup; None is nothing."""
     return Html("".join(c if isinstance(c, Html) else _safe(c) for c in children if c is not None))

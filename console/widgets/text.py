@@ -20,6 +20,7 @@ _ADDRESS: Final = re.compile(r"(https?:(?=//)|www(?=\.)|[-.\w+](?=@))", re.IGNOR
 _JOINER: Final = "\u2060"
 # Set anew by every run of the page, in the thread that runs it.
 _PLACE: ContextVar[DeltaGenerator | None] = ContextVar("header", default=None)
+_TITLED: ContextVar[bool] = ContextVar("titled", default=False)
 _MISSING: Final = "\N{EN DASH}"
 
 
@@ -36,6 +37,7 @@ def escape(value: object) -> str:
 def reserve_header() -> None:
     """Keep the place of the page's first line: how old the data is, a page knows only after its pickers."""
     _PLACE.set(st.container())
+    _TITLED.set(False)
 
 
 def header(title: str, *, as_of: datetime | None, now: datetime, stale_after: timedelta = STALE_AFTER) -> None:
@@ -43,6 +45,14 @@ def header(title: str, *, as_of: datetime | None, now: datetime, stale_after: ti
     line = el("div", el("h1", title), as_of_text(as_of, now=now, stale_after=stale_after), cls="il il-head")
     with _PLACE.get() or st.container():
         draw(line)
+    _TITLED.set(True)
+
+
+def title(name: str) -> None:
+    """Draw a page's name alone, where the page broke off before its first line: one must see which page it is."""
+    if not _TITLED.get():
+        with _PLACE.get() or st.container():
+            draw(el("div", el("h1", name), cls="il il-head"))
 
 
 def as_of_text(as_of: datetime | None, *, now: datetime, stale_after: timedelta = STALE_AFTER) -> Html:

@@ -73,6 +73,7 @@ def test_a_broken_store_is_said_in_words_to_every_role_on_every_page(broken, pag
     for role, opened in every_role(broken, page):
         words = broken.words(opened)
         assert "cannot be" in words, role
+        assert sum("<h1" in e.proto.body for e in opened.get("html")) == 1, "and it says which page it is"
         assert "Traceback" not in words, role
 
 

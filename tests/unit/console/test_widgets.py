@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from console.widgets import links, tables, text
-from console.widgets.html import Html, draw, el, join, safe_url
+from console.widgets.html import Html, coded, draw, el, join, safe_url
 
 NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)
 
@@ -127,3 +127,8 @@ def test_links_into_mlflow_need_a_configured_address():
     assert links.mlflow_url("https://mlflow.example", model="flight delay", version="3") == (
         "https://mlflow.example/#/models/flight%20delay/versions/3")
     assert not safe_url("http://mlflow.example")
+
+
+def test_a_line_of_a_document_shows_its_code_as_code_and_all_else_as_it_is():
+    assert coded("set in `[[approvals]]`, <b>") == "set in <code>[[approvals]]</code>, &lt;b&gt;"
+    assert coded("no code") == "no code"
