@@ -11,7 +11,7 @@ from console.charts import training as charts
 from console.queries import training as queries
 from console.widgets import cards, charting, decide, links, meanings, pickers, status, tables, text, walk
 from services.core.access import Action, Actor
-from services.core.measurement import Measurement, Verdict
+from services.core.measurement import SEVERITY, Measurement, Verdict
 from services.core.signals import SIGNALS
 from services.core.window import TimeWindow, span_text
 from services.training.classify import FAILURE_RECORD
@@ -22,6 +22,7 @@ from services.training.failure_rules import CLASSES
 from services.training.run import BROKEN, HUNG, Effective, Run
 
 ALL = "all pipelines"
+MANY = 8
 STATE = {
     Effective.FINISHED: Verdict.PASS, Effective.RUNNING: Verdict.PASS, Effective.SCHEDULED: Verdict.INCONCLUSIVE,
     Effective.KILLED: Verdict.INCONCLUSIVE, Effective.OVERDUE: Verdict.WARN,
@@ -56,8 +57,12 @@ def rows(runs: Sequence[Run]) -> list[dict[str, object]]:
 def draw_times(found: queries.Overview, past: queries.Overview | None, back: timedelta | None) -> None:
     """Draw what the monitor says of the durations, and the durations with band and change markers."""
     text.section("Training time")
-    for m in found.times[:8]:
-        status.show(m.verdict, f"{m.subject}{m.slice.replace('hardware=', ' on ')}: {m.reason}")
+    fine = [m for m in found.times if m.verdict is Verdict.PASS]
+    say([m for m in found.times if m.verdict is not Verdict.PASS])
+    if fine:
+        # Of one pipeline it is what the reader came for.
+        with st.expander(f"{len(fine):,d} fine", expanded=len(found.times) == 1):
+            say(fine)
     if not found.times:
         text.note(f"No durations are compared yet: that takes {ENOUGH} finished runs of one pipeline on like hardware.")
     points = queries.points(found.runs)
@@ -88,6 +93,14 @@ def draw_times(found: queries.Overview, past: queries.Overview | None, back: tim
         text.note(f"the newest {queries.MAX_DRAWN:,} of {len(found.runs):,} runs are drawn")
 
 
+def say(times: Sequence[Measurement]) -> None:
+    """Say what the monitor concluded of durations, one line each."""
+    for m in times[:MANY]:
+        status.show(m.verdict, f"{m.subject}{m.slice.replace('hardware=', ' on ')}: {m.reason}")
+    if len(times) > MANY:
+        text.note(f"and {len(times) - MANY:,d} more: choose a pipeline, or ask interlock runs --times")
+
+
 def _since(m: Measurement) -> datetime | None:
     """Return when the durations changed, where they did."""
     return datetime.fromisoformat(str(m.detail["since"])) if m.detail.get("since") else None
@@ -97,21 +110,25 @@ def draw_objectives(found: queries.Overview) -> None:
     """Draw which pipelines keep their objective, and how long runs waited for their machine."""
     if found.objectives:
         text.section("Objectives")
-        tables.table(
-            [{"state": str(m.verdict), "pipeline": m.subject, "objective": span(m.detail.get("objective_s")),
+        tables.folded(
+            [{"status": str(m.verdict), "pipeline": m.subject, "objective": span(m.detail.get("objective_s")),
               "met": m.detail.get("met"), "missed": m.detail.get("missed"), "risk": m.detail.get("at_risk"),
               "why": m.reason} for m in found.objectives],
-            [tables.Column("state", "status", title=""), "pipeline", tables.Column("objective", title="may take"),
+            [tables.Column("status", "status", title=""), "pipeline", tables.Column("objective", title="may take"),
              tables.Column("met", "number"), tables.Column("missed", "number"),
              tables.Column("risk", "number", title="at risk"), "why"],
             alt="How long runs may take and whether they did, worst first", name="objectives", as_of=as_of)
     if found.queues:
         text.section("Queue wait")
-        tables.table(
-            [{"pool": q.pool or "no pool named", "team": q.team, "median": span(q.median_s), "p95": span(q.p95_s),
-              "runs": q.n} for q in found.queues],
-            ["pool", "team", "median", tables.Column("p95", title="95th percentile"), tables.Column("runs", "number")],
-            alt="Wait from submission to start, longest first", name="queue-wait", as_of=as_of)
+        worst = found.queues[0]
+        most = f"at most {span(worst.p95_s)}" + (f", {worst.team or worst.pool}" if worst.p95_s else "")
+        with st.expander(f"{len(found.queues):,d} by pool and team: {text.escape(most)}"):
+            tables.table(
+                [{"pool": q.pool or "no pool named", "team": q.team, "median": span(q.median_s), "p95": span(q.p95_s),
+                  "runs": q.n} for q in found.queues],
+                ["pool", "team", "median", tables.Column("p95", title="95th percentile"),
+                 tables.Column("runs", "number")],
+                alt="Wait from submission to start, longest first", name="queue-wait", as_of=as_of)
 
 
 def draw_failures(found: queries.Overview) -> None:
@@ -140,11 +157,12 @@ def draw_failures(found: queries.Overview) -> None:
                   f"{len(flake.passed)} times on the same data.")
     failed = [r for r in found.runs if r.effective in BROKEN]
     if failed:
-        tables.table(rows(failed[:200]), [
-            tables.Column("state", "status", title=""), tables.Column("run", to="to"), "pipeline",
-            tables.Column("began", "time"), "took", tables.Column("class"), tables.Column("why"),
-            tables.Column("mlflow", title="MLflow says")],
-            alt="Failed runs, newest first", name="failed-runs", as_of=as_of)
+        with st.expander(f"{len(failed):,d} failed {'run' if len(failed) == 1 else 'runs'} one by one, newest first"):
+            tables.table(rows(failed[:200]), [
+                tables.Column("state", "status", title=""), tables.Column("run", to="to"), "pipeline",
+                tables.Column("began", "time"), "took", tables.Column("class"), tables.Column("why"),
+                tables.Column("mlflow", title="MLflow says")],
+                alt="Failed runs, newest first", name="failed-runs", as_of=as_of)
 
 
 def draw_hung(found: queries.Overview) -> None:
@@ -184,10 +202,17 @@ def draw_list() -> None:
         if found.hung:  # what burns money now stands before what happened
             draw_hung(found)
         past = queries.overview(pipeline, TimeWindow(window.start - back, window.end - back)) if back else None
-        draw_times(found, past, back)
-        draw_failures(found)
-        draw_objectives(found)
+        for _, draw in sorted([
+            (_worst(found.times), lambda: draw_times(found, past, back)),
+            (SEVERITY.index(Verdict.FAIL if broken else Verdict.PASS), lambda: draw_failures(found)),
+            (_worst(found.objectives), lambda: draw_objectives(found)),
+        ], key=lambda part: part[0]):
+            draw()
     meanings.explain(SIGNALS["training"])
+
+
+def _worst(found: Sequence[Measurement]) -> int:
+    return min((SEVERITY.index(m.verdict) for m in found), default=SEVERITY.index(Verdict.PASS))
 
 
 def draw_one(run_id: str) -> None:

@@ -116,6 +116,24 @@ def test_objectives_are_met_missed_or_at_risk(filled: Console) -> None:
     assert "runs missed the objective 31 min" in words
 
 
+def test_what_is_wrong_stands_first_and_what_is_fine_is_folded_away(filled: Console) -> None:
+    measure(filled, datetime.now(UTC), objective_s=7200.0)
+    at = filled.open("training")
+    words = filled.words(at)
+    places = [words.index(head) for head in ("Hung runs", "Failures", "Training time", "Objectives")]
+    assert places == sorted(places)
+    folds = {fold.label: fold for fold in at.expander}
+    assert {"1 fine", "1 failed run one by one, newest first"} <= set(folds)
+    assert "steady at 31 min" in words
+
+
+def test_nothing_wrong_begins_with_the_time(console: Console) -> None:
+    now = datetime.now(UTC)
+    RunMirror(console.services.db).mirror([a_raw(f"r{i:02}", start=now - (40 - i) * H) for i in range(14)], now=now)
+    words = console.words(console.open("training"))
+    assert words.index("Training time") < words.index("Failures")
+
+
 def test_the_wait_before_a_start_is_told_by_pool_and_team(filled: Console) -> None:
     now = datetime.now(UTC)
     RunMirror(filled.services.db).mirror([
