@@ -8,6 +8,7 @@ import streamlit as st
 
 from console import session, state
 from console.charts import training as charts
+from console.mlflow_pages import base
 from console.queries import training as queries
 from console.widgets import cards, charting, decide, links, meanings, pickers, status, tables, text, walk
 from services.core.access import Action, Actor
@@ -118,14 +119,14 @@ def draw_objectives(found: queries.Overview) -> None:
              tables.Column("met", "number"), tables.Column("missed", "number"),
              tables.Column("risk", "number", title="at risk"), "why"],
             alt="How long runs may take and whether they did, worst first", name="objectives", as_of=as_of)
-    if found.queues:
+    if found.waits:
         text.section("Queue wait")
-        worst = found.queues[0]
+        worst = found.waits[0]
         most = f"at most {span(worst.p95_s)}" + (f", {worst.team or worst.pool}" if worst.p95_s else "")
-        with st.expander(f"{len(found.queues):,d} by pool and team: {text.escape(most)}"):
+        with st.expander(f"{len(found.waits):,d} by pool and team: {text.escape(most)}"):
             tables.table(
                 [{"pool": q.pool or "no pool named", "team": q.team, "median": span(q.median_s), "p95": span(q.p95_s),
-                  "runs": q.n} for q in found.queues],
+                  "runs": q.n} for q in found.waits],
                 ["pool", "team", "median", tables.Column("p95", title="95th percentile"),
                  tables.Column("runs", "number")],
                 alt="Wait from submission to start, longest first", name="queue-wait", as_of=as_of)
@@ -241,7 +242,7 @@ def draw_one(run_id: str) -> None:
         text.note(", ".join(p for p in (f"owner {run.failure.owner}" if run.failure.owner else "", retry,
                                         f"exit code {run.failure.exit_code}" if run.failure.exit_code else "") if p))
         draw_correction(run)
-    links.mlflow("Open in MLflow", base(), experiment=run.experiment_id, run=run.run_id)
+    links.mlflow("Open in MLflow", base(session.settings()), experiment=run.experiment_id, run=run.run_id)
     for path, body in found.texts.items():
         with st.expander(text.escape(path), expanded=path != FAILURE_RECORD):
             st.code(body, language=None, wrap_lines=True)
@@ -266,13 +267,6 @@ def draw_correction(run: Run) -> None:
         decide.panel(f"correct-{run.run_id}-{run.failure.cls}",
                      [decide.Choice("Correct the class", Action.CORRECT_FAILURE, decided)], now=now,
                      environment=run.environment, ask="How you know, kept in the audit log")
-
-
-def base() -> str:
-    """Return the address of MLflow's own pages; nothing when the tracking server is a file."""
-    tracking = session.settings().tracking
-    uri = tracking.ui_url or session.settings().tracking_uri
-    return uri if uri.startswith(("http://", "https://")) else ""
 
 
 as_of, answers, said = queries.mirror()

@@ -15,21 +15,11 @@ from services.training.failures import Flaky, Group, Rate, flaky, groups, rate
 from services.training.ports import SOURCE, RunFilter
 from services.training.run import BROKEN, HUNG, Effective, Run, Value
 from services.training.statistics import percentile
+from services.training.waits import Wait, waits
 
 MAX_RUNS = 20_000
 MAX_DRAWN = 2_000
 _BAND = 5  # finished runs, below which a band would be two of them
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queue:
-    """How long the runs of one pool and team waited to start, of those that say so; seconds."""
-
-    pool: str
-    team: str
-    n: int
-    median_s: float | None
-    p95_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +33,7 @@ class Overview:
     hung: Sequence[Run]
     rate: Rate
     flaky: Sequence[Flaky]
-    queues: Sequence[Queue]
+    waits: Sequence[Wait]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +72,7 @@ def overview(pipeline: str, window: TimeWindow) -> Overview:
         runs=runs, times=[m for m in told if m.name == "training_time"],
         objectives=[m for m in told if m.name == "training_objective"],
         groups=groups(everything, now=window.end), rate=rate(runs, now=window.end),
-        hung=sorted(hung, key=lambda r: -r.cost_hours(now=window.end)), flaky=flaky(runs), queues=queues(runs),
+        hung=sorted(hung, key=lambda r: -r.cost_hours(now=window.end)), flaky=flaky(runs), waits=waits(runs),
     )
 
 
@@ -91,17 +81,6 @@ def _measured(pipeline: str) -> list[Measurement]:
     found = session.services().measurements.newest(subject=pipeline or None)
     told = [m for m, _ in found if m.name in ("training_time", "training_objective")]
     return sorted(told, key=lambda m: (SEVERITY.index(m.verdict), m.subject, m.slice))
-
-
-def queues(runs: Sequence[Run]) -> list[Queue]:
-    """Return how long runs waited, by pool and team, longest first."""
-    waits: dict[tuple[str, str], list[float]] = {}
-    for run in runs:
-        if (wait := run.queue_wait_s) is not None:
-            waits.setdefault((run.pool, run.team), []).append(wait)
-    found = [Queue(pool=pool, team=team, n=len(some), median_s=percentile(some, 50), p95_s=percentile(some, 95))
-             for (pool, team), some in waits.items()]
-    return sorted(found, key=lambda q: (-(q.p95_s or 0.0), q.pool, q.team))
 
 
 @st.cache_data(ttl=15, max_entries=64, show_spinner=False)

@@ -1,11 +1,10 @@
 """Links: to our own pages inside the session, to MLflow's pages at the configured address, and to nothing else."""
 
-from urllib.parse import quote
-
 import streamlit as st
 
 from console import navigation
-from console.widgets.html import draw, el, safe_url
+from console.mlflow_pages import mlflow_url
+from console.widgets.html import draw, el
 
 
 def to(page: str, label: str, *, icon: str | None = None, **params: object) -> None:
@@ -19,20 +18,6 @@ def to(page: str, label: str, *, icon: str | None = None, **params: object) -> N
         return
     chosen = {name: str(value) for name, value in params.items() if value not in (None, "")}
     st.page_link(target, label=label, icon=icon, query_params=chosen or None)
-
-
-def mlflow_url(base: str, *, experiment: str = "", run: str = "", model: str = "", version: str = "") -> str:
-    """Return the address of a run or a registered version in MLflow's own pages, or nothing when none is configured."""
-    root = base.rstrip("/")
-    local = root.startswith(("http://127.0.0.1", "http://localhost"))
-    if not root or not (local or safe_url(root)):
-        return ""
-    if run:
-        return f"{root}/#/experiments/{quote(experiment or '0', safe='')}/runs/{quote(run, safe='')}"
-    if model:
-        tail = f"/versions/{quote(version, safe='')}" if version else ""
-        return f"{root}/#/models/{quote(model, safe='')}{tail}"
-    return root
 
 
 def mlflow(label: str, base: str, **what: str) -> None:

@@ -13,8 +13,8 @@ from services.training.log_lines import Bare, Words, split
 
 _QUIET: Final = Words("info|debug|trace|warning: ", r"(?<!=)\b(?-i:INFO|DEBUG|TRACE)\b|(?-i:\wWarning: )")
 _SURVIVED: Final = Words(
-    "retry|falling back|ignor|skipping",
-    r"\b(?:retrying|will retry|retry in \d+|falling back|ignored|ignoring|skipping)\b",
+    "retry|falling back|ignor|skipp|disabled",
+    r"\b(?:retrying|will retry|retry in \d+|falling back|ignored|ignoring|skipp(?:ing|ed)|disabled)\b",
 )
 # What TensorFlow says as an error at every start, on machines without a card as well as on those with one.
 _STARTUP: Final = Words(
@@ -55,9 +55,10 @@ _WRAPPER: Final = Words(
     r"|forcefully exiting via SIGKILL|exitcode *: *1\b|launch\.py: error|Root Cause|error: .*exit code 1\b",
 )
 _PROGRESS: Final = Words(
-    "epoch|step|iter|batch|%|it/s|s/it|loss|resum|restart|recover|retr|continu|instead|running training",
+    "epoch|step|iter|batch|%|it/s|s/it|loss|resum|restart|recover|retr|continu|instead|falling back|running training",
     r"\b(?:epoch|step|iter(?:ation)?|batch|global_step)\b[^\n]{0,12}\d|\d+%\||\bit/s\b|s/it\b|\bloss\b\s*[=:]"
-    r"|\b(?:resum|restart|recover|retr(?:y|ied)|continu)\w*|\busing\b[^\n]{1,60}\binstead\b|\brunning training\b",
+    r"|\b(?:resum|restart|recover|retr(?:y|ied)|continu)\w*|\busing\b[^\n]{1,60}\binstead\b|\bfalling back\b"
+    r"|\brunning training\b",
 )
 _CALM: Final = frozenset({"INFO", "DEBUG", "TRACE", "NOTICE"})
 

@@ -108,6 +108,8 @@ def _structured(line: str) -> list[Bare] | None:
     if message is None and not causes:
         return None
     level = next((flat[k].upper() for k in _LEVEL_KEYS if flat.get(k)), "")
+    if record.get("handled") is True:
+        level = "WARNING"  # the job went on, however loud its logger was
     parts = [part for text in (message or "", *causes) for part in text.split("\n")[:_MAX_PARTS]]
     return [Bare(_bare(_narrow(part)).text, level) for part in parts]
 

@@ -58,6 +58,8 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
         rf"(?:but got|but found)[^.]{{0,20}}{_EITHER}",
         r"input type \((?:torch\.)?cuda\.\w+\) and weight type \((?:torch\.)?(?!cuda)\w+\)",
         r"input type \((?:torch\.)?(?!cuda)\w+\) and weight type \((?:torch\.)?cuda\.\w+\)",
+        r"input type \(MPS\w+\) and weight type \((?!MPS)[\w.]+\)",
+        r"input type \((?!MPS)[\w.]+\) and weight type \(MPS\w+\)",
         r"can't convert cuda(?::\d+)? device type tensor to numpy",
         r"placeholder storage has not been allocated on mps",
         r"received incompatible devices", r"tensors on conflicting devices",

@@ -90,10 +90,10 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
     ),
     rule(
         "div_zero", _CODE,
-        r"\bZeroDivisionError\b", r"(?<!warning: )\bdivision (?:or modulo )?by zero", r"modulo by zero",
+        r"\bZeroDivisionError\b", r"(?<!warning: )\bdivision (?:or modulo )?by (?:zero|0\b)", r"modulo by zero",
         r"FloatingPointError: (?:divide|division) by zero", r"/ by zero", r"\bSIGFPE\b|floating point exception",
         r"DivisionByZero", r"\bdivide by zero\b(?! encountered)",
-        stems="zero|sigfpe|floating point",
+        stems="zero|by 0|sigfpe|floating point",
     ),
     rule(
         "data_error", _DATA,

@@ -15,7 +15,7 @@ from services.monitor.steps.training import Objective, TrainingStep
 from services.training.classify import explain
 from services.training.ports import SOURCE
 from tests.console.conftest import Console
-from tests.training_fixtures import a_raw
+from tests.training_fixtures import a_raw, ms
 
 H = timedelta(hours=1)
 
@@ -51,6 +51,43 @@ def test_failed_runs_are_one_json_document(filled: Console) -> None:
 
 def test_a_run_is_named_by_the_beginning_of_its_id(filled: Console) -> None:
     assert json.loads(run(filled, "runs", "--run", "aaaa", "--json")[1])["run_id"] == "aaaa1111"
+
+
+def test_the_beginning_of_an_id_shows_what_the_run_logged_and_left(filled: Console) -> None:
+    now = datetime.now(UTC)
+    mirror = RunMirror(filled.services.db)
+    mirror.mirror([a_raw("cccc3333", start=now - H, params={"depth": "6"})], now=now)
+    mirror.save_artifacts("cccc3333", {"ops/log_tail.txt": "the last words"}, now=now)
+    assert "depth" in run(filled, "runs", "--run", "cccc")[1]
+    assert "the last words" in run(filled, "runs", "--run", "cccc")[1]
+
+
+def test_a_run_leads_to_mlflows_page(filled: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INTERLOCK_TRACKING__URI", "http://mlflow:5000")
+    found = json.loads(run(filled, "runs", "--run", "aaaa", "--json")[1])
+    assert found["mlflow"] == "http://mlflow:5000/#/experiments/1/runs/aaaa1111"
+
+
+def test_a_hung_run_shows_its_last_step_and_what_it_holds(filled: Console) -> None:
+    now = datetime.now(UTC)
+    RunMirror(filled.services.db).mirror([
+        a_raw("dddd4444", start=now - 9 * H, status="RUNNING", metrics=(("loss", 0.4, ms(now - 5 * H), 17),),
+              tags={"ops.pipeline": "churn", "ops.heartbeat": str(ms(now - 5 * H)), "ops.req.gpu": "2"})], now=now)
+    said = run(filled, "runs", "--hung")[1]
+    assert "last step" in said
+    assert "cost hours" in said
+    (hung,) = json.loads(run(filled, "runs", "--hung", "--json")[1])["items"]
+    assert (hung["last_step"], round(hung["cost_hours"], 2)) == (17, 8.0)
+
+
+def test_the_wait_by_pool_and_team_stands_beside_the_times(filled: Console) -> None:
+    now = datetime.now(UTC)
+    RunMirror(filled.services.db).mirror([
+        a_raw("eeee5555", start=now - H, tags={"ops.pipeline": "churn", "ops.pool": "gpu-a100", "ops.team": "growth",
+                                               "ops.submitted_at": str(ms(now - H - timedelta(minutes=12)))})], now=now)
+    (wait,) = json.loads(run(filled, "runs", "--times", "--json")[1])["queue_waits"]
+    assert (wait["pool"], wait["team"], wait["n"], wait["p95_s"]) == ("gpu-a100", "growth", 1, 720.0)
+    assert "gpu-a100" in run(filled, "runs", "--times")[1]
 
 
 def test_failures_are_grouped_with_their_rate(filled: Console) -> None:

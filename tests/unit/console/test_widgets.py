@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from console.widgets import links, tables, text
+from console.mlflow_pages import mlflow_url
+from console.widgets import tables, text
 from console.widgets.html import Html, coded, draw, el, join, safe_url
 
 NOW = datetime(2026, 3, 4, 15, 0, tzinfo=UTC)
@@ -120,11 +121,13 @@ def test_an_export_carries_its_filters_and_age_and_keeps_numbers():
 
 
 def test_links_into_mlflow_need_a_configured_address():
-    assert links.mlflow_url("", run="abc") == ""
-    assert links.mlflow_url("javascript:alert(1)", run="abc") == ""
-    assert links.mlflow_url("http://127.0.0.1:5000/", experiment="3", run="a/b") == (
+    assert mlflow_url("", run="abc") == ""
+    assert mlflow_url("javascript:alert(1)", run="abc") == ""
+    assert mlflow_url("http://me:secret@mlflow:5000", run="abc") == ""
+    assert mlflow_url("http://mlflow:5000", experiment="3", run="ab") == "http://mlflow:5000/#/experiments/3/runs/ab"
+    assert mlflow_url("http://127.0.0.1:5000/", experiment="3", run="a/b") == (
         "http://127.0.0.1:5000/#/experiments/3/runs/a%2Fb")
-    assert links.mlflow_url("https://mlflow.example", model="flight delay", version="3") == (
+    assert mlflow_url("https://mlflow.example", model="flight delay", version="3") == (
         "https://mlflow.example/#/models/flight%20delay/versions/3")
     assert not safe_url("http://mlflow.example")
 
