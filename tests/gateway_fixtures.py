@@ -1,7 +1,9 @@
 """Small real models in a real registry, and real gateways over them, for every test of the gateway."""
 
 import asyncio
+import fcntl
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -28,12 +30,18 @@ NURSERY: Final = Nursery()  # starts with the first worker; shared, since import
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The tracking address of a registry with the test models, made once per session."""
-    folder = tmp_path_factory.mktemp("registry")
-    root = Path(__file__).parent.parent
-    subprocess.run([sys.executable, "-m", "tests.gateway_models", str(folder)], cwd=root, check=True,
-                   capture_output=True)
-    yield f"sqlite:///{folder}/mlflow.db"
+    """The tracking address of a registry with the test models, made once for every worker, and for reading only."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    made = shared / "registry.made"
+    with (shared / "registry.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            folder = tmp_path_factory.mktemp("registry")
+            subprocess.run([sys.executable, "-m", "tests.gateway_models", str(folder)],
+                           cwd=Path(__file__).parent.parent, check=True, capture_output=True)
+            made.write_text(f"sqlite:///{folder}/mlflow.db")
+    yield made.read_text()
     NURSERY.close()
 
 

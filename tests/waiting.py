@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], *, within: float = 120.0, what: str = "the condition") -> T:
+def until(condition: Callable[[], T], *, within: float = 240.0, what: str = "the condition") -> T:
     """Return the first true answer of `condition`; fail naming `what` when none came in time."""
     end = time.monotonic() + within
     while True:
