@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import psutil
 import pytest
 
+from services.adapters.ray_target import RayTarget
+from services.errors import SourceUnavailable
 from services.settings import Settings
 from tests.gateway_fixtures import settings_for
 from tests.ports import free_port
@@ -72,9 +75,9 @@ def ray_cluster() -> Iterator[RayCluster]:
     try:
         start("--head", "--port", str(port), "--dashboard-port", str(dashboard), "--temp-dir", str(folder),
               "--ray-client-server-port", str(free_port()), "--dashboard-agent-listen-port", str(free_port()))
-        until(lambda: cluster.alive() == 1, within=180, what="the head of the Ray cluster")
+        until(lambda: cluster.alive() == 1, within=300, what="the head of the Ray cluster")
         start("--address", f"127.0.0.1:{port}", "--dashboard-agent-listen-port", str(free_port()))
-        until(lambda: cluster.alive() == 2, within=180, what="the second Ray node")
+        until(lambda: cluster.alive() == 2, within=300, what="the second Ray node")
         # One proxy: two nodes on one machine cannot both listen on its port.
         begun = cluster.ask("PUT", json={"proxy_location": "HeadOnly", "applications": [],
                                          "http_options": {"host": "127.0.0.1", "port": door}})
@@ -85,8 +88,31 @@ def ray_cluster() -> Iterator[RayCluster]:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         for node in nodes:
-            node.wait(timeout=60)
+            node.wait(timeout=120)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class Again:
+    """A target that is asked again where it was not reached, as the monitor does at its next turn."""
+
+    def __init__(self, target: RayTarget) -> None:
+        self._target = target
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._target, name)
+
+        def ask(*args: Any, **how: Any) -> Any:
+            def answer() -> list[Any]:
+                try:
+                    return [found(*args, **how)]
+                except SourceUnavailable as error:
+                    if not error.retryable:
+                        raise
+                    return []
+
+            return until(answer, what=f"an answer to {name}")[0]
+
+        return ask if callable(found) else found
 
 
 def family(pid: int) -> list[psutil.Process]:

@@ -20,6 +20,7 @@ from typing import IO, Any, Final
 from services.adapters.gateway_log import PredictionLog
 from services.adapters.ray_documents import PREFIX, ROUTER, ROUTER_APP
 from services.adapters.ray_fleet import RayFleet
+from services.errors import SourceUnavailable
 from services.gateway import app as face
 from services.gateway.control import Control
 from services.gateway.counts import together
@@ -132,10 +133,16 @@ class Router:
 
     async def _of_all(self, method: str, *args: str) -> list[Any]:
         """Return what every router says: Ray hands an HTTP request to any one of them."""
+        from ray.exceptions import RayError
+        from ray.serve.exceptions import RayServeException
         from ray.serve.handle import DeploymentHandle
 
-        said: list[Any] = await DeploymentHandle(ROUTER, ROUTER_APP).broadcast(method, *args).results_async(
-            timeout_s=_OTHERS_S)
+        try:
+            said: list[Any] = await DeploymentHandle(ROUTER, ROUTER_APP).broadcast(method, *args).results_async(
+                timeout_s=_OTHERS_S)
+        except (TimeoutError, RayError, RayServeException) as error:
+            raise SourceUnavailable(f"not every router answered within {_OTHERS_S:g} s ({type(error).__name__}): one "
+                                    "may be starting; ask again") from error
         return said
 
     async def _watch(self) -> None:

@@ -1,5 +1,6 @@
 """What a Ray cluster is asked to run, and what its own answers mean; without a cluster."""
 
+import sys
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from services.adapters import ray_documents as documents
 from services.adapters.model_loading import Output
 from services.adapters.ray_documents import Shape, Stand
-from services.adapters.ray_router import claim
+from services.adapters.ray_router import Router, claim
 from services.adapters.ray_settings import cluster, shape
 from services.adapters.ray_version import Version
 from services.errors import SettingsError, SourceMalformed, SourceUnavailable
@@ -130,6 +131,28 @@ def test_a_replica_answers_a_batch_in_order_and_fails_the_bad_request_alone():
     frames = [frame for data in found for frame in wire.Splitter().feed(data)]
     assert [frame.kind for frame in frames] == [wire.Kind.ANSWER, wire.Kind.FAULT, wire.Kind.ANSWER]
     assert [wire.answer(frames[i])[0] for i in (0, 2)] == [b'{"predictions": [2.0]}', b'{"predictions": [6.0]}']
+
+
+def test_routers_that_do_not_all_answer_in_time_are_unavailable_and_asked_again(monkeypatch):
+    import asyncio
+
+    class Silent:
+        def __init__(self, *_: str) -> None: ...
+
+        def broadcast(self, *_: str) -> "Silent":
+            return self
+
+        async def results_async(self, *, timeout_s: float) -> list[Any]:
+            raise TimeoutError(timeout_s)
+
+    # Ray itself is imported on a cluster only: at its import it warns of what pydantic is going to drop.
+    for name, words in (("ray", {}), ("ray.serve", {}), ("ray.exceptions", {"RayError": OSError}),
+                        ("ray.serve.exceptions", {"RayServeException": OSError}),
+                        ("ray.serve.handle", {"DeploymentHandle": Silent})):
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(**words))
+    with pytest.raises(SourceUnavailable, match=r"not every router answered within 5 s \(TimeoutError\)") as gone:
+        asyncio.run(Router._of_all(SimpleNamespace(), "renewed"))
+    assert gone.value.retryable
 
 
 @pytest.fixture

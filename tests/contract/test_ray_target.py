@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from services.adapters import ray_target
 from services.adapters.ray_documents import ROUTER_APP
 from services.adapters.ray_target import Cluster, RayTarget
 from services.bootstrap.targets import release_targets
@@ -18,7 +19,7 @@ from services.errors import SourceUnavailable
 from services.settings import Settings
 from tests.fakes_target import FakeRegistry
 from tests.gateway_fixtures import read_log
-from tests.ray_cluster import TOKEN, RayCluster, ray_cluster, ray_settings
+from tests.ray_cluster import TOKEN, Again, RayCluster, ray_cluster, ray_settings
 from tests.target_suite import MODEL, Subject, TargetSuite
 from tests.waiting import until
 
@@ -29,7 +30,7 @@ class Ray:
 
     cluster: RayCluster
     settings: Settings
-    target: RayTarget
+    target: Again
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60, trust_env=False))
 
     def post(self, name: str, x: object = 1.0, environment: str = "production") -> httpx.Response:
@@ -52,10 +53,11 @@ class Ray:
 def ray(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ray]:
     with ray_cluster() as cluster, pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_TOKEN", TOKEN)
+        patch.setattr(ray_target, "_OBEYED_S", 120.0)  # a loaded machine takes its time
         settings = ray_settings(tmp_path_factory.mktemp("ray"), registry, cluster)
         target = release_targets(settings, FakeRegistry(MODEL))(MODEL, "production")
         assert isinstance(target, RayTarget)
-        found = Ray(cluster, settings, target)
+        found = Ray(cluster, settings, Again(target))
         yield found
         target.close()
         found.client.close()
@@ -94,7 +96,7 @@ def test_weights_change_under_load_without_a_restart_a_failed_request_or_a_lost_
     assert sum(served.values()) == 200
     assert served["2"] > 0
     rows = until(lambda: [r for r in read_log(ray.settings, MODEL) if r["environment"] == place][199:] and
-                 [r for r in read_log(ray.settings, MODEL) if r["environment"] == place], within=60, what="the log")
+                 [r for r in read_log(ray.settings, MODEL) if r["environment"] == place], within=240, what="the log")
     assert sorted(row["request_id"] for row in rows) == sorted(names)
     assert Counter(row["model_version"] for row in rows) == served
 
@@ -105,7 +107,7 @@ def test_a_canary_that_is_killed_is_answered_for_by_the_champion_and_comes_back(
     os.kill(victim["pid"], signal.SIGKILL)
     answers = [ray.post(uuid4().hex, environment=place) for _ in range(20)]
     assert {answer.status_code for answer in answers} == {200}
-    until(lambda: ray.post(uuid4().hex, environment=place).headers["x-model-version"] == "2", within=120,
+    until(lambda: ray.post(uuid4().hex, environment=place).headers["x-model-version"] == "2", within=240,
           what="the canary's next life")
 
 
@@ -146,14 +148,18 @@ def test_two_routers_count_together_and_both_take_the_canary_away_when_the_monit
     """The last test here: other words to the routers start them again."""
     told = {**ray.target._shape.router, "dead_man_s": 10.0}
     shape = replace(ray.target._shape, replicas=2, router=told)
-    pair = RayTarget(Cluster(ray.cluster.dashboard, TOKEN), shape, lock=tmp_path / "lock")
+    pair = Again(RayTarget(Cluster(ray.cluster.dashboard, TOKEN), shape, lock=tmp_path / "lock"))
+    before = set(ray.replicas())
+
+    def routers() -> set[str]:
+        return {name for name, replica in ray.replicas().items() if replica["app"] == ROUTER_APP}
+
     place = f"e{uuid4().hex[:8]}"
     try:
         for version in ("1", "2"):
             pair.load(MODEL, place, version)
-        routers = [r for r in ray.replicas().values() if r["app"] == ROUTER_APP]
-        assert len(routers) == 2
-        until(lambda: pair.renew() == 10.0, within=120, what="both new routers")
+        until(lambda: len(routers()) == len(routers() - before) == 2, what="two new routers and no old one")
+        assert pair.renew() == 10.0
         pair.set_weights(MODEL, place, {"1": 100}, generation=1)
         pair.set_weights(MODEL, place, {"1": 50, "2": 50}, generation=2)
         answers = []
@@ -165,7 +171,7 @@ def test_two_routers_count_together_and_both_take_the_canary_away_when_the_monit
         assert set(served) == {"1", "2"}
         assert pair.observe(MODEL, place).served == served, "what each router answered, added up"
 
-        until(lambda: pair.observe(MODEL, place).weights == {"1": 100}, within=120, what="the dead-man timers")
+        until(lambda: pair.observe(MODEL, place).weights == {"1": 100}, what="the dead-man timers")
         assert pair.observe(MODEL, place).generation == 2
         assert {ray.post(uuid4().hex, environment=place).headers["x-model-version"] for _ in range(20)} == {"1"}
         pair.set_weights(MODEL, place, {"1": 50, "2": 50}, generation=2)
