@@ -46,12 +46,13 @@ def cluster(folder: Path) -> Iterator[str]:
         for process in started:
             process.terminate()
         for process in started:
-            process.wait(timeout=30)
+            process.wait(timeout=120)
 
 
 def _wait(log: Path, words: str, times: int) -> None:
     """Return when the log says the words so often; fail with its end when it does not."""
     try:
-        until(lambda: log.exists() and len(re.findall(words, log.read_text(errors="replace"))) >= times, what=words)
+        until(lambda: log.exists() and len(re.findall(words, log.read_text(errors="replace"))) >= times, within=300,
+              what=words)
     except AssertionError as late:
         pytest.fail(f"Spark: {late}: {log.read_text(errors='replace')[-500:] if log.exists() else 'no log'}")
