@@ -30,8 +30,8 @@ def monitor(ctx: typer.Context, *, once: Once = False) -> None:
     services = bootstrap.build(session.settings)
     services.db.migrate()
     if once:
-        reports = run_pass(bootstrap.build_steps(services), bootstrap.SourceJournal(services.sources), clock=now,
-                           told=_say)
+        reports = run_pass(bootstrap.build_steps(services, read=_reading), bootstrap.SourceJournal(services.sources),
+                           clock=now, told=_say)
         for line in bootstrap.run_waiting_jobs(services, clock=now):
             typer.echo(f"job  {line}")
         raise typer.Exit(0 if all(r.ok for r in reports) else 1)
@@ -87,7 +87,16 @@ def _part_command(session: Face) -> bootstrap.PartCommand:
     return command
 
 
+def _reading(done: int) -> None:
+    """Show how far a long reading is to a person who watches; MLflow does not tell how many runs there are."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r     mirror         {done:,} runs read")
+        sys.stderr.flush()
+
+
 def _say(report: StepReport) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
     word = "ok  " if report.ok else "FAIL"
     typer.echo(f"{word} {report.name:<14} {report.took_s:6.2f} s  {report.message}")
 

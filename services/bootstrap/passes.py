@@ -1,5 +1,6 @@
 """The monitor's pass: its steps, in order, with the heavy libraries imported where a step needs them."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
     from services.adapters.log_compaction import LogCompaction
 
 
-def build_steps(services: Services) -> list[Step]:
-    """Return the monitor's steps, in the order of a pass."""
+def build_steps(services: Services, *, read: Callable[[int], None] | None = None) -> list[Step]:
+    """Return the monitor's steps, in the order of a pass; `read` hears how many runs a pass has read so far."""
     steps: list[Step] = [PauseStep(states=services.sources, save=services.measurements.save,
                                    every=parse_span(services.settings.monitor.interval))]
     # First: what MLflow says is what the others measure.
-    steps += _training_steps(services)
+    steps += _training_steps(services, read)
     steps += _quota_steps(services)
     steps += _profile_steps(services)
     steps += _release_steps(services)
@@ -46,7 +47,7 @@ def build_steps(services: Services) -> list[Step]:
     return steps
 
 
-def _training_steps(services: Services) -> list[Step]:
+def _training_steps(services: Services, read: Callable[[int], None] | None) -> list[Step]:
     from services.adapters.mlflow_runs import MlflowRuns
     from services.adapters.mlflow_sql import MlflowSql
     from services.adapters.run_mirror import MirrorCursor, RunMirror
@@ -65,7 +66,7 @@ def _training_steps(services: Services) -> list[Step]:
     source = MlflowSql(*where, sql=settings.tracking.sql) if settings.tracking.sql else MlflowRuns(*where)
     return [
         MirrorStep(source, runs, services.registry, cursor, rules=services.failures.rules,
-                   named=lambda: settings.tracking_named),
+                   named=lambda: settings.tracking_named, told=read),
         TrainingStep(runs, services.measurements, mirror_as_of=cursor.as_of, objectives=objectives),
     ]
 

@@ -43,7 +43,10 @@ class Judged:
     since: datetime | None
 
 
-def judge(run: Run, *, now: datetime, history: History | None = None, mirror_age: timedelta | None = None) -> Judged:
+def judge(
+    run: Run, *, now: datetime, history: History | None = None, mirror_age: timedelta | None = None,
+    objective_s: float | None = None,
+) -> Judged:
     """Return how the run stands.
 
     Args:
@@ -52,6 +55,7 @@ def judge(run: Run, *, now: datetime, history: History | None = None, mirror_age
         history: durations of like runs that finished.
         mirror_age: how old the mirror is. Silence is measured up to the moment the mirror last looked, so that an
             unreachable MLflow makes no run look dead.
+        objective_s: what its pipeline may take; the run's own objective comes first.
     """
     if run.status in {"FINISHED", "FAILED", "KILLED"}:
         return _ended(run)
@@ -63,7 +67,8 @@ def judge(run: Run, *, now: datetime, history: History | None = None, mirror_age
         return Judged(effective=Effective.FAILED, since=run.last_activity_at,
                       evidence=f"MLflow says {run.status}, but the run recorded {_why(run)}")
     looked = now - mirror_age if mirror_age else now
-    return _dead(run, looked, history) or _stalled(run, looked) or _overdue(run, looked, history) or _alive(run, looked)
+    return (_dead(run, looked, history) or _stalled(run, looked)
+            or _overdue(run, looked, history, run.sla_s or objective_s) or _alive(run, looked))
 
 
 def _ended(run: Run) -> Judged:
@@ -140,13 +145,13 @@ def _stalled(run: Run, looked: datetime) -> Judged | None:
                            f"(limit {span_text(limit)}, usual gap {span_text(gap)})")
 
 
-def _overdue(run: Run, looked: datetime, history: History | None) -> Judged | None:
+def _overdue(run: Run, looked: datetime, history: History | None, objective_s: float | None) -> Judged | None:
     if run.started_at is None:
         return None
     elapsed = (looked - run.started_at).total_seconds()
     limit_s = history.limit_s if history else None
-    if run.sla_s and elapsed > run.sla_s:
-        limit, of = timedelta(seconds=run.sla_s), "its objective"
+    if objective_s and elapsed > objective_s:
+        limit, of = timedelta(seconds=objective_s), "its objective"
     elif limit_s is not None and history is not None and elapsed > limit_s:
         limit, of = timedelta(seconds=limit_s), f"the 99th percentile of {history.n} like runs"
     else:

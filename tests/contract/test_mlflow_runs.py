@@ -1,5 +1,7 @@
 """What the mirror reads from a real MLflow store, and how it says that there is none."""
 
+import io
+import re
 import sqlite3
 import warnings
 from datetime import UTC, datetime, timedelta
@@ -12,6 +14,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from console.commands.monitor import _reading
 from services.adapters.house_tables import SourceTable
 from services.adapters.logged_datasets import LoggedDatasets
 from services.adapters.measurement_table import MeasurementTable
@@ -23,10 +26,12 @@ from services.adapters.profile_table import BaselineTable, ProfileTable
 from services.adapters.registry_table import RegistryTable
 from services.adapters.run_mirror import MirrorCursor, RunMirror
 from services.adapters.schema_table import SchemaTable
+from services.bootstrap import build, build_steps
 from services.core.measurement import Measurement, Verdict, Why
 from services.errors import SourceMalformed, SourceUnavailable
 from services.monitor.steps.datasets import DatasetsStep
 from services.monitor.steps.mirror import MirrorStep
+from services.settings import load
 from services.training.failure_rules import Rules
 from services.training.ports import RunFilter
 from services.training.run import Effective
@@ -163,6 +168,21 @@ def test_a_pass_asks_mlflow_six_questions_and_one_more_for_late_tags(store, db: 
     asked.clear()
     step.run(now=NOW + timedelta(hours=8))  # no run of the last hour: none is asked for by its id
     assert asked == ["search_experiments", *3 * ["search_runs"], *registry]
+
+
+def test_a_first_reading_says_how_far_it_is_to_a_person_who_watches(
+    store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Watched(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    (tmp_path / "interlock.toml").write_text(f'[tracking]\nuri = "{store[0]}"\n')
+    services = build(load(str(tmp_path / "interlock.toml")))
+    services.db.migrate()
+    monkeypatch.setattr("sys.stderr", watched := Watched())
+    next(s for s in build_steps(services, read=_reading) if s.name == "mirror").run(now=NOW)
+    assert re.search(r"mirror +\d runs read", watched.getvalue())
 
 
 def test_small_texts_are_fetched_and_huge_ones_left_where_they_are(store) -> None:

@@ -276,6 +276,15 @@ def test_a_hung_run_fails_its_pipeline_and_says_what_it_holds(house: House, now:
                             "8.0 h held")
 
 
+def test_a_run_past_its_pipelines_objective_is_overdue(house: House, now: datetime) -> None:
+    house.source.put(a_raw("long", start=now - 2 * H, status="RUNNING",
+                           tags={"ops.pipeline": "churn", "ops.heartbeat": str(ms(now))}))
+    house.mirror.run(now=now + MIN)
+    house.training.run(now=now + MIN)
+    assert house.runs.get("long").effective is Effective.OVERDUE
+    assert house.runs.get("long").evidence == "running for 2 h 1 min, longer than its objective (1 h)"
+
+
 def paced(db: OpsDb, runs: list, *, now: datetime, schedule: str = "") -> dict[str, Measurement]:
     """Return what is measured of a pipeline `retrain` with these runs."""
     house = House(db, ListedSource(runs))

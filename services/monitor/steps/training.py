@@ -107,7 +107,9 @@ class TrainingStep:
         news = {}
         for run in open_runs:
             history = reports.get((run.pipeline, run.hardware))
-            judged = judge(run, now=now, history=history[0] if history else None, mirror_age=age)
+            told = self._objectives.get(run.pipeline, Objective())
+            judged = judge(run, now=now, history=history[0] if history else None, mirror_age=age,
+                           objective_s=told.seconds)
             if (judged.effective, judged.evidence) != (run.effective, run.evidence):
                 news[run.run_id] = judged
         self._runs.set_judged(news)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -95,6 +96,12 @@ def test_longer_than_its_objective_is_overdue(now: datetime) -> None:
     found = judge(running(now, heartbeat_at=now - MIN, sla_s=3600.0), now=now)
     assert found.effective is Effective.OVERDUE
     assert found.evidence == "running for 2 h, longer than its objective (1 h)"
+
+
+def test_a_pipelines_objective_holds_where_the_run_has_none_of_its_own(now: datetime) -> None:
+    run = running(now, heartbeat_at=now - MIN)
+    assert judge(run, now=now, objective_s=3600.0).effective is Effective.OVERDUE
+    assert judge(replace(run, sla_s=4 * 3600.0), now=now, objective_s=3600.0).effective is Effective.RUNNING
 
 
 def test_a_handful_of_runs_gives_no_percentile_to_be_overdue_against(now: datetime) -> None:
