@@ -147,6 +147,12 @@ def draw_together(found: list[tuple[Measurement, datetime]]) -> None:
     if not found:
         text.sentence("Columns that each keep to their baseline can still change together: whether they did was not "
                       "looked at yet.")
+    job = queries.asked_together(model, environment)
+    if job and job.state in ("queued", "running"):
+        cards.working("Looking at all features together", doing=job.doing, progress=job.progress, asked=job.created_at,
+                      now=now)
+    elif job and job.error:
+        cards.failed("The last look at all features together", job.error)
     decide.quick(f"together-{model}-{environment}", decide.Choice("Look at all features together", Action.RUN_JOB, ask),
                  now=now, model=model, outcome_key="together", kind="secondary")
     decide.outcome("together")

@@ -7,6 +7,7 @@ import streamlit as st
 
 from console import session
 from console.queries.changes import changed
+from services.adapters.job_table import Job
 from services.core.measurement import SEVERITY, Measurement, Pipeline
 from services.core.window import TimeWindow
 from services.drift import multivariate
@@ -94,6 +95,13 @@ def explanation(model: str, environment: str, slice_: str, against: str, start: 
     of = gatherer(model, environment, slice_)
     pair = of.pair(TimeWindow(start, end), Against(against))
     return explain(pair.ours, pair.theirs, of.baseline)
+
+
+@st.cache_data(ttl=5, max_entries=32, show_spinner=False)
+def asked_together(model: str, environment: str) -> Job | None:
+    """Return the newest look at all features together that was asked for, whatever became of it."""
+    jobs = session.services().jobs.recent(kind="together")
+    return next((j for j in jobs if (j.args.get("model"), j.args.get("environment")) == (model, environment)), None)
 
 
 @st.cache_resource(ttl=15, max_entries=64, show_spinner=False)

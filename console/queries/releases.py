@@ -90,7 +90,8 @@ def blasts(release_id: str) -> dict[str, Any] | None:
     """Return the newest count of how far a release's version reached, or None where nobody asked for one."""
     for job in session.services().jobs.recent(kind="blast"):
         if job.args.get("release") == release_id:
-            return {"state": job.state, "result": job.result, "error": job.error, "doing": job.doing}
+            return {"state": job.state, "result": job.result, "error": job.error, "doing": job.doing,
+                    "progress": job.progress, "asked": job.created_at}
     return None
 
 

@@ -1,4 +1,4 @@
-"""The forms a part of a page takes: facts, empty, failed, stale, loading, a notice. Nothing here is styled twice."""
+"""The forms a part of a page takes: facts, empty, failed, at work, a notice. Nothing here is styled twice."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from console.widgets import status, text
+from console.widgets import status
 from console.widgets.html import draw, el, join
 from services.core.measurement import Verdict
 from services.core.window import span_text
@@ -58,13 +58,6 @@ def failed(what: str, error: OpsError | str) -> None:
             cls=f"il il-card il-edge-{status.mark(state).role}", role="alert"))
 
 
-def stale(what: str, as_of: datetime, *, now: datetime) -> None:
-    """Draw that the data shown is old, and how old; it stays on the page."""
-    draw(el("div", el("p", status.span(Verdict.WARN, f"{what} is stale")),
-            el("p", f"last read {text.when(as_of, now=now)}; {span_text(now - as_of)} old", cls="il-next"),
-            cls="il il-card il-edge-warn", role="note"))
-
-
 def notice(words: str, *, state: Verdict | str | None = None, detail: str = "") -> None:
     """Draw one thing the reader should know; calm unless it carries a state."""
     edge = status.mark(state).role if state else "accent"
@@ -74,9 +67,11 @@ def notice(words: str, *, state: Verdict | str | None = None, detail: str = "") 
             role="status"))
 
 
-def loading(what: str) -> None:
-    """Draw the place that a slow part will take."""
-    draw(el("div", f"reading {what} …", cls="il il-loading", role="status"))
+def working(what: str, *, doing: str, progress: float, asked: datetime, now: datetime) -> None:
+    """Draw that long work is under way: at what it is, how far, since when, and that nobody has to wait for it here."""
+    draw(el("div", el("p", f"{what}: {doing}, {progress:.0%} done, asked for {span_text(now - asked)} ago"),
+            el("p", "It goes on when this page is closed.", cls="il-next"), cls="il il-card il-edge-accent",
+            role="status"))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import streamlit as st
 
 from console import session
 from console.queries.releases import Detail, blasts
-from console.widgets import decide, links, pickers, status, text
+from console.widgets import cards, decide, links, pickers, status, text
 from services.core.access import Action, Actor
 from services.core.measurement import Verdict
 from services.releases import playbook as plays
@@ -51,8 +51,11 @@ def _blast(found: Detail, now: datetime) -> None:
     newest = blasts(release.id)
     if newest is not None and newest["state"] == "done":
         text.sentence(f"{newest['result']['sentence']}.")
+    elif newest is not None and newest["error"]:
+        cards.failed(f"How far v{release.version} reached was not counted", newest["error"])
     elif newest is not None:
-        text.note(newest["error"] or f"Counting how far v{release.version} reached: {newest['doing']}.")
+        cards.working(f"Counting how far v{release.version} reached", doing=newest["doing"],
+                      progress=newest["progress"], asked=newest["asked"], now=now)
     else:
         text.note(f"v{release.version} answered {found.predictions:,} requests in {release.environment} since it was "
                   "proposed, by the hours counted so far.")

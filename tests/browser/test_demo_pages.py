@@ -102,3 +102,8 @@ def test_a_release_opened_from_the_list_is_in_the_address_and_stays_open_while_a
     someone.settle()
     expect(page.get_by_role("button", name="Approve start")).to_be_visible()
     expect(reason).to_have_value("read at leisure")
+    someone.resize(PHONE)
+    shown = page.locator('[data-testid="stMain"] .stButton button').all()
+    heights = {button.inner_text(): round(button.bounding_box()["height"]) for button in shown if button.is_visible()}
+    assert "Reject" in heights
+    assert {words: height for words, height in heights.items() if height < 44} == {}, "too low for a thumb"

@@ -3,11 +3,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import streamlit as st
 from typer.testing import CliRunner
 
 from console.charts import heatmap, histograms
 from console.charts.theme import DARK, LIGHT, finish
 from console.cli import app
+from console.identity import persona
 from console.reports.drift import page
 from services import bootstrap
 from services.adapters.registry_table import RegisteredVersion
@@ -92,6 +94,22 @@ def test_all_features_together_can_be_asked_for_once(console):
     [job] = console.services.jobs.recent(kind="together")
     assert job.args == {"model": MODEL, "environment": "production"}
     assert f"job {job.id}" in console.words(page)
+
+
+def test_a_look_under_way_says_what_it_does_how_far_it_is_and_that_nobody_must_wait(console):
+    now = datetime.now(UTC)
+    fill(console.services, now)
+    jobs = console.services.jobs
+    job = jobs.enqueue("together", {"model": MODEL, "environment": "production"}, actor=persona("on-call"),
+                       op_id="op-1", now=now - timedelta(minutes=2))
+    words = console.words(console.open("drift", model=MODEL))
+    assert "waiting for the monitor, 0% done, asked for 2 min ago It goes on when this page is closed." in words
+    jobs.claim(now=now)
+    jobs.finish(job, error="the log cannot be read", now=now)
+    st.cache_data.clear()
+    words = console.words(console.open("drift", model=MODEL))
+    assert "The last look at all features together the log cannot be read" in words
+    assert "when this page is closed" not in words
 
 
 def test_what_was_found_of_all_features_together_is_said(console):
