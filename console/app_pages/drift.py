@@ -122,10 +122,13 @@ def draw_column(found: Comparison, window: TimeWindow, against: str, *, restless
     chance = "< 1e-12" if e.p < 1e-12 else f"{e.p:.2g}"
     cards.facts([
         cards.Fact("effect", f"{e.effect:.3f}", f"alarm from {e.critical:.3f}", what="X2 (n+m)/(nm), on the PSI scale"),
-        cards.Fact("noise", f"{e.noise:.3f}", "expected when nothing changed"),
-        cards.Fact("usual change", f"{e.psi0:.3f}", "set on the baseline's own days"),
+        cards.Fact("noise", f"{e.noise:.3f}", "expected when nothing changed",
+                   what="What the effect would be on average, were both drawn from the same: bins - 1, by their rows"),
+        cards.Fact("usual change", f"{e.psi0:.3f}", "set on the baseline's own days",
+                   what="The change that ordinary days of the baseline show; smaller ones raise no alarm"),
         cards.Fact("chance", chance, f"alarm below {e.alpha:g}", what="of such a change, were it no larger than usual"),
-        cards.Fact("power", f"{e.power:.0%}", f"to see a change of {e.visible:.2f}"),
+        cards.Fact("power", f"{e.power:.0%}", f"to see a change of {e.visible:.2f}",
+                   what="Chance that a change of that size raises the alarm, with so many rows"),
     ])
     tables.table([{"distance": name.replace("_", " "), "value": value} for name, value in found.distances().items()],
                  ["distance", tables.Column("value", "number", digits=4)],

@@ -7,13 +7,14 @@ import streamlit as st
 from console import session
 from console.charts import plan as charts
 from console.queries import planner as queries
-from console.widgets import cards, charting, pickers, status, tables, text
+from console.widgets import cards, charting, meanings, pickers, status, tables, text
 from services.core.measurement import Verdict
 from services.core.window import HOUR, floor_to
 from services.errors import OpsError, Refused
 from services.quota.estimate import KINDS, Wanted, doubled, estimate
 from services.quota.fit import Fit, Load, sentence
 from services.quota.hardware import money, spent, taken
+from services.quota.meanings import PLANNER
 from services.quota.serving import replicas
 from services.quota.what_if import Change, what_if
 
@@ -202,3 +203,5 @@ with hardware:
     else:
         cards.empty(cards.Nothing.NONE, f"No finished run held any {unit} in the last 90 days",
                     "advice rests on a pipeline's own runs: tag them with ops.req.* and ops.hw.*")
+
+meanings.explain((), also=PLANNER)

@@ -10,9 +10,10 @@ from console.charts import quota as charts
 from console.queries import report as queries
 from console.reports.files import write
 from console.reports.tables import sheets
-from console.widgets import cards, charting, decide, pickers, tables, text
+from console.widgets import cards, charting, decide, meanings, pickers, tables, text
 from services.core.access import Action, Actor
 from services.core.window import HOUR, floor_to
+from services.quota.meanings import REPORT
 from services.quota.report import chart_of
 from services.quota.report_words import headline, key, month_name, waste_line
 from services.quota.screen import answers, rows, seen, teams
@@ -128,3 +129,4 @@ if body["flags"]:
     text.section("What to know about these numbers")
     for flag in body["flags"]:
         text.note(flag)
+meanings.explain((), also=REPORT)

@@ -61,13 +61,14 @@ with cards.guard("traffic"):
     else:
         share = served.whole.failed / served.whole.rows
         cards.facts([
-            cards.Fact("predictions", text.number(served.whole.rows), "delivered or failed; shadow answers left out"),
+            cards.Fact("predictions", text.number(served.whole.rows), "delivered or failed; shadow answers left out",
+                       what="Requests of the time range, from hourly counts of the prediction log"),
             cards.Fact("latency p95", text.number(served.whole.latency.quantile(0.95), "ms"),
                        f"usual {text.number(p95.detail.get('history_p95'), 'ms')}" if p95 else "",
                        what="95% of answers were delivered at least this fast; from log-spaced counts, within 6%"),
             cards.Fact("errors", text.number(share, "%"), f"{served.whole.failed:,} requests",
                        Verdict.FAIL if newest.get("error_share") and newest["error_share"].verdict is Verdict.FAIL
-                       else None),
+                       else None, what="Failed requests / all requests of the time range, from the same counts"),
         ])
         usual = p95.detail.get("history_p95") if p95 else None
         sentence = p95.reason if p95 else "Latency over the time range"

@@ -81,6 +81,8 @@ def test_a_page_says_what_its_numbers_are_and_leads_to_their_runbook(demo_consol
     ("now", "training failures", "runs that ended badly / runs that ended"),
     ("rules", "latency p95 ms", "95th percentile of 40 log-spaced bins"),
     ("releases", "change failure rate", "rolled back / (completed + rolled back)"),
+    ("report", "how much", "sum of used / sum of limit"),
+    ("planner", "the fullest hour", "limit - P95 of what always runs at that hour"),
     ("system", "monitor step", "seconds of the step, and its error"),
 ])
 def test_every_page_with_numbers_says_what_they_are_by_which_formula_and_from_where(demo_console, page, name, formula):

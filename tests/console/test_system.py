@@ -31,6 +31,13 @@ def test_a_monitor_that_stopped_is_failing_not_fine(console):
     assert "No monitor holds the lease since" in words
 
 
+def test_what_was_read_without_a_monitor_is_no_sign_that_one_runs(console):
+    console.services.sources.save(state("step:runs", ok=True, message="12 runs read"))
+    words = console.words(console.open("system"))
+    assert "■ failing No monitor runs here: what is known is from" in words
+    assert "never ran" not in words
+
+
 def test_the_demo_says_what_is_real_and_what_is_not(console):
     items = [{"what": "models", "truth": "real", "text": "Trained while seeding"},
              {"what": "latencies", "truth": "simulated", "text": "Drawn"}]
