@@ -49,7 +49,7 @@ class Done:
 def words(page: Page, *places: str) -> int:
     """Return how many words stand in places of a page, as far as they are shown."""
     shown = [each.inner_text() for place in places for each in page.locator(place).all() if each.is_visible()]
-    return len(" ".join(shown).split())
+    return sum(any(c.isalnum() for c in word) for word in " ".join(shown).split())
 
 
 def broken(browser: Browser, base: str, _folder: Path) -> Done:
@@ -59,11 +59,11 @@ def broken(browser: Browser, base: str, _folder: Path) -> Done:
     page.goto(base)
     worst = page.locator(".il-line").first
     expect(worst).to_be_in_viewport(timeout=PATIENCE)
-    hint = words(page, ".il-line >> nth=0 >> .il-hint")
-    read = words(page, ".il-counts", ".il-line >> nth=0") - hint
+    worst_parts = [f".il-line >> nth=0 >> {part}" for part in (".il-status", ".il-subject", ".il-reason", ".il-since")]
+    read = words(page, ".il-counts", *worst_parts) - words(page, ".il-line >> nth=0 >> .il-hint")
     said = " ".join(worst.inner_text().split())
     visitor.close()
-    return Done(said=said, read=read, where="counts by state and the first line, without what came before it")
+    return Done(said=said, read=read, where="counts by state; of the first line its state, subject, reason and age")
 
 
 def approved(browser: Browser, base: str, _folder: Path) -> Done:
@@ -155,10 +155,12 @@ def connected(browser: Browser, seeded: Path, folder: Path) -> Done:
 
 def counted(log: Path, since: datetime) -> int:
     """Return how many answers production gave since a time, as the files of a log say."""
-    found = duckdb.sql(
-        f"SELECT count(*) FROM read_parquet('{log}/**/*.parquet', union_by_name = true) "
-        f"WHERE environment = 'production' AND variant <> 'shadow' AND ts >= '{since.isoformat()}'").fetchone()
-    return int(found[0]) if found else 0
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            "SELECT count(*) FROM read_parquet(?, union_by_name = true) "
+            "WHERE environment = 'production' AND variant <> 'shadow' AND ts >= ?::TIMESTAMPTZ",
+            [f"{log}/**/*.parquet", since.isoformat()]).fetchall()
+    return int(found[0][0])
 
 
 @contextmanager
