@@ -31,7 +31,7 @@ class MirroredLog:
         self._inner = ParquetLog(model, mirror, settings.model_copy(update={"format": "parquet"}))
         self.name = self._inner.name
 
-    def changes(self, known: Mapping[str, LogFile]) -> Changes:
+    def changes(self, known: Mapping[str, LogFile], *, now: datetime | None = None) -> Changes:  # noqa: ARG002
         """Compare the place with what is known; a file whose copy was lost counts as changed.
 
         Raises:
@@ -44,7 +44,7 @@ class MirroredLog:
         names = {file.path for file in found}
         return changes({**there, **{file.path: file for file in lost if file.path not in names}}, found)
 
-    def inspect(self, changes: Changes) -> list[LogFile]:
+    def inspect(self, changes: Changes, *, now: datetime | None = None) -> list[LogFile]:
         """Copy changed files into the mirror and return their facts; a copy without its original goes."""
         facts: list[LogFile] = []
         copied: dict[str, Found] = {}
@@ -55,7 +55,7 @@ class MirroredLog:
                                      state=FileState.QUARANTINED, reason=why))
             else:
                 copied[found.path] = found
-        looked = self._inner.inspect(Changes(look=tuple(copied.values()), gone=changes.gone))
+        looked = self._inner.inspect(Changes(look=tuple(copied.values()), gone=changes.gone), now=now)
         for file in changes.gone:
             (self._mirror / file.path).unlink(missing_ok=True)
         return facts + looked

@@ -20,7 +20,7 @@ from services.adapters.profile_engine import SLICES, connect, first_line, slice_
 from services.adapters.profile_sql import Source, identifier, literal, utc
 from services.core.window import TimeWindow
 from services.errors import SourceUnavailable
-from services.predictions.ledger import Changes, FileState, Found, LogFile, changes
+from services.predictions.ledger import EARLIEST, Changes, FileState, Found, LogFile, changes, latest
 from services.predictions.schema import CHAMPION
 from services.profiles.baseline import LABEL, PREDICTION, SCORE
 from services.profiles.bins import CategoricalBins
@@ -49,7 +49,7 @@ class ParquetLog:
         self.model, self._root, self._settings = model, root, settings
         self.name = f"predictions:{model}"
 
-    def changes(self, known: Mapping[str, LogFile]) -> Changes:
+    def changes(self, known: Mapping[str, LogFile], *, now: datetime | None = None) -> Changes:  # noqa: ARG002
         """Compare the folder with what is known. A folder that is not there yet is an empty one."""
         try:
             found = [
@@ -64,7 +64,7 @@ class ParquetLog:
                                     f"{self.model}.log and the folder's permissions") from error
         return changes(known, found)
 
-    def inspect(self, changes: Changes) -> list[LogFile]:
+    def inspect(self, changes: Changes, *, now: datetime | None = None) -> list[LogFile]:
         """Return the facts of every file to look into, and the ones that are gone as gone."""
         read: list[tuple[Found, tuple[str, ...]]] = []
         facts: list[LogFile] = []
@@ -80,7 +80,7 @@ class ParquetLog:
                 continue
             lacks = tuple(c for c in self._declared() if c not in names)
             read.append((found, lacks))
-        facts += self._look(read)
+        facts += self._look(read, latest(now))
         return facts + [replace(file, state=FileState.GONE) for file in changes.gone]
 
     def count(self, files: Sequence[LogFile], ask: Ask) -> tuple[list[Counted], list[LogFile]]:
@@ -193,18 +193,18 @@ class ParquetLog:
         _, reader, options = _READERS[self._settings.format]
         return f"{reader}([{listed}], union_by_name=true, {options}{more})"
 
-    def _look(self, read: Sequence[tuple[Found, tuple[str, ...]]]) -> list[LogFile]:
+    def _look(self, read: Sequence[tuple[Found, tuple[str, ...]]], until: datetime) -> list[LogFile]:
         """Return rows, first and last time and versions of many files by one query; halve where it fails."""
         if not read:
             return []
         try:
             with connect() as connection:
-                rows = self._facts(connection, [found.path for found, _ in read])
+                rows = self._facts(connection, [found.path for found, _ in read], until)
         except duckdb.Error as error:
             if len(read) == 1:
                 return [_quarantined(read[0][0], f"cannot be read: {first_line(error)}")]
             middle = len(read) // 2
-            return self._look(read[:middle]) + self._look(read[middle:])
+            return self._look(read[:middle], until) + self._look(read[middle:], until)
         facts = []
         for found, lacks in read:
             mine = rows.get(str(self._root / found.path), [])
@@ -218,10 +218,13 @@ class ParquetLog:
             ))
         return facts
 
-    def _facts(self, connection: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    def _facts(
+        self, connection: duckdb.DuckDBPyConnection, paths: Sequence[str], until: datetime
+    ) -> dict[str, list[dict[str, Any]]]:
         relation = self._relation(paths, ", filename='interlock_file'")
         kinds = {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
         time = utc(self._settings.columns.timestamp, kinds[self._settings.columns.timestamp])
+        time = f"CASE WHEN {time} >= {_moment(EARLIEST)} AND {time} < {_moment(until)} THEN {time} END"
         cursor = connection.execute(
             f"SELECT interlock_file AS file, {self._key('version', kinds)} AS version, count(*) AS n, "
             f"count(*) - count({time}) AS undated, epoch_us(min({time})) AS first, epoch_us(max({time})) AS last "

@@ -55,11 +55,11 @@ class TrafficTable:
         with self._db.read() as connection:
             return [_traffic(row) for row in connection.execute(query.order_by(table.c.hour))]
 
-    def last(self, model: str, environment: str) -> datetime | None:
-        """Return when the last prediction was delivered to a user."""
+    def last(self, model: str, environment: str, *, now: datetime) -> datetime | None:
+        """Return when the last prediction was delivered to a user; a row dated ahead would hide that none comes."""
         table = traffic_hours
         query = select(func.max(table.c.last_at)).where(table.c.model == model, table.c.environment == environment,
-                                                        table.c.variant != SHADOW)
+                                                        table.c.variant != SHADOW, table.c.hour <= now)
         with self._db.read() as connection:
             return connection.execute(query).scalar_one_or_none()
 

@@ -15,7 +15,7 @@ from services.adapters import ibis_engine
 from services.adapters.profile_engine import SLICES
 from services.core.window import HOUR, TimeWindow, floor_to
 from services.errors import OpsError, SourceMalformed, SourceUnavailable
-from services.predictions.ledger import Changes, FileState, Found, LogFile
+from services.predictions.ledger import EARLIEST, Changes, FileState, Found, LogFile, latest
 from services.predictions.schema import CHAMPION
 from services.profiles.baseline import LABEL, PREDICTION, SCORE
 from services.profiles.bins import CategoricalBins
@@ -52,7 +52,7 @@ class TableLog:
         """
         return list(self._table()[0].columns)
 
-    def changes(self, known: Mapping[str, LogFile]) -> Changes:
+    def changes(self, known: Mapping[str, LogFile], *, now: datetime | None = None) -> Changes:
         """Return the hours whose rows changed.
 
         Raises:
@@ -60,16 +60,14 @@ class TableLog:
             SourceMalformed: the table has no column for the time.
         """
         table, time = self._table()
-        last = max((f.last for f in known.values() if f.last), default=None)
+        # A row whose clock is ahead must not carry the look past rows that come now.
+        last = max((f.last for f in known.values() if f.last and (now is None or f.last <= now)), default=None)
         since = None if last is None else floor_to(last - LOOK_AGAIN, HOUR)
-        if since is not None:
-            table = table.filter(time >= _naive(since))
+        table = table.filter((time >= _naive(since or EARLIEST)) & (time < _naive(latest(now))))
         hours = self._ask(
             table.group_by(hour=time.truncate("h")).aggregate(n=table.count(), last=time.max()))
         found = {}
         for row in hours:
-            if row["hour"] is None:
-                continue  # rows without a time: no hour can hold them
             path = row["hour"].strftime(_HOUR)
             found[path] = Found(path=path, size=int(row["n"]), mtime=_aware(row["last"]))
         look = tuple(f for path, f in sorted(found.items()) if path not in known
@@ -78,7 +76,7 @@ class TableLog:
                      and f.first is not None and (since is None or f.first >= since))
         return Changes(look=look, gone=gone)
 
-    def inspect(self, changes: Changes) -> list[LogFile]:
+    def inspect(self, changes: Changes, *, now: datetime | None = None) -> list[LogFile]:  # noqa: ARG002
         """Return the facts of changed hours, by one query over their span."""
         gone = [replace(file, state=FileState.GONE) for file in changes.gone]
         if not changes.look:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from services.core.window import HOUR, TimeWindow, floor_to
 
@@ -27,9 +27,15 @@ class Found:
     mtime: datetime
 
 
+# A time outside of these is a wrong unit, or a word for "none": every hour up to it would be counted, and found empty.
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+AHEAD: Final = timedelta(days=2)
+FAR: Final = datetime(2300, 1, 1, tzinfo=UTC)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogFile:
-    """A file as the ledger knows it. `versions` maps version to rows; `undated` counts rows without a time."""
+    """A file as the ledger knows it. `versions` maps version to rows; `undated` counts rows without a possible time."""
 
     path: str
     size: int
@@ -73,6 +79,11 @@ def changes(known: Mapping[str, LogFile], found: Iterable[Found]) -> Changes:
     )
     gone = tuple(f for path, f in sorted(known.items()) if path not in there and f.state is not FileState.GONE)
     return Changes(look=look, gone=gone)
+
+
+def latest(now: datetime | None) -> datetime:
+    """Return from when on a row's time is no time at all; without a clock, centuries ahead."""
+    return FAR if now is None else now + AHEAD
 
 
 def touched(files: Iterable[LogFile]) -> list[TimeWindow]:

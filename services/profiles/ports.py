@@ -62,15 +62,15 @@ class PredictionLog(Protocol):
         """The log's name in the ledger, such as `predictions:flight-delay`."""
         ...
 
-    def changes(self, known: Mapping[str, LogFile]) -> Changes:
-        """Compare the folder with what is known.
+    def changes(self, known: Mapping[str, LogFile], *, now: datetime | None = None) -> Changes:
+        """Compare the folder with what is known; `now` bounds the times that a row can have.
 
         Raises:
             SourceUnavailable: the folder cannot be listed.
         """
         ...
 
-    def inspect(self, changes: Changes) -> list[LogFile]:
+    def inspect(self, changes: Changes, *, now: datetime | None = None) -> list[LogFile]:
         """Look into files and return their facts; one that cannot be read comes back quarantined, with its reason."""
         ...
 

@@ -131,6 +131,29 @@ def test_only_changed_hours_are_counted_again(
     assert merged(baseline.layout, (c.profile for c in found)).rows == 460
 
 
+def test_rows_of_times_to_come_do_not_carry_the_look_past_rows_that_come_now(
+    table_log: Callable[..., TableLog], url: str, baseline: Baseline, db: OpsDb
+) -> None:
+    baselines, profiles = BaselineTable(db), ProfileTable(db)
+    baselines.save(baseline, now=NOW)
+    step = ProfilesStep(logs={"fares": table_log()}, slices={}, baselines=baselines, profiles=profiles,
+                        ledger=LogLedger(db), save=MeasurementTable(db).save)
+    rows = drawn(240)
+    times = [NOW + 40 * HOUR, NOW + 400 * DAY, "infinity", "9999-12-31", "0001-01-01", "1970-01-01"]
+    write(url, rows)
+    one = "INSERT INTO served (ts, model_version, environment, variant) VALUES (%s, '1', 'production', 'champion')"
+    with psycopg.connect(url) as connection:
+        for time in times:
+            connection.execute(one, [time])
+    step.run(now=NOW)
+    with psycopg.connect(url) as connection:
+        connection.execute(one, [NOW - 20 * HOUR])
+    assert "1 buckets counted" in step.run(now=NOW + HOUR)
+    found = profiles.cover(baseline.layout, TimeWindow(NOW - DAY, NOW + 2 * DAY), model="fares",
+                           environment="production")
+    assert merged(baseline.layout, (c.profile for c in found)).rows == 242
+
+
 def test_a_table_that_is_not_there_or_has_no_time_is_one_line(table_log: Callable[..., TableLog]) -> None:
     with pytest.raises(SourceUnavailable, match=r"table other of model fares cannot be opened"):
         table_log(log="other").changes({})

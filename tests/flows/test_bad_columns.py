@@ -1,5 +1,6 @@
 """Columns as they come when something is broken: each is visible, and none costs the others their verdict."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def test_what_is_odd_about_a_log_is_named_and_the_other_columns_keep_their_verdi
     assert files.verdict is Verdict.PASS
     for words in (said, files.reason):
         assert ahead in words
-        assert "1 rows have no time and are left out" in words
+        assert "1 rows have no time" in words
     wrong, schema, repeated = (house.newest("wrong_type_rate", column="amount"), house.newest("schema"),
                                house.newest("duplicate_keys"))
     assert (wrong.verdict, wrong.detail["k"]) == (Verdict.FAIL, 251)
@@ -123,6 +124,21 @@ def test_what_is_odd_about_a_log_is_named_and_the_other_columns_keep_their_verdi
     assert (repeated.verdict, repeated.detail["k"]) == (Verdict.FAIL, 100)
     for name in ("missing_rate", "skew"):
         assert house.newest(name, column="city").verdict is Verdict.PASS
+
+
+def test_times_that_cannot_be_are_left_out_and_said_and_no_hour_up_to_them_is_looked_at(house: House) -> None:
+    part = rows(house.rng, NOW, 1000, DAY)
+    stamps = [stamp.replace(tzinfo=None) for stamp in part["ts"].to_pylist()]
+    stamps[:4] = [datetime(1970, 1, 1), datetime(1, 1, 1), NOW.replace(tzinfo=None) + 400 * DAY,  # noqa: DTZ001
+                  datetime(9999, 12, 31, 23, 59)]  # noqa: DTZ001
+    pq.write_table(part.set_column(1, "ts", pa.array(stamps, pa.timestamp("us"))), house.root / "some.parquet")
+    milliseconds = part["ts"].cast(pa.timestamp("ms", "UTC")).cast(pa.int64())
+    pq.write_table(part.set_column(1, "ts", milliseconds), house.root / "unit.parquet")
+    said = house.run(now=NOW + DAY)
+    assert said.startswith("fares: 24 buckets counted from 2 changed files, 1004 rows have no time, or none from 2000 ")
+    assert "1004 rows have no time" in house.found("quarantined_files", "").reason
+    assert house.verdict("skew", "amount") is house.verdict("skew", "city") is Verdict.PASS
+    assert house.found("skew", "amount").n == 996
 
 
 def test_a_file_that_is_still_being_written_is_quarantined_until_it_is_whole(house: House) -> None:

@@ -408,10 +408,10 @@ def test_one_broken_log_does_not_stop_another(house: House, tmp_path: Path) -> N
     class Broken:
         name = "predictions:broken"
 
-        def changes(self, known: object) -> Any:
+        def changes(self, known: object, *, now: datetime) -> Any:
             raise SourceUnavailable("log folder /nowhere cannot be listed")
 
-        def inspect(self, changes: object) -> Any:
+        def inspect(self, changes: object, *, now: datetime) -> Any:
             raise AssertionError("there is nothing to look into")
 
     house.fill(1)

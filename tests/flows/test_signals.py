@@ -141,10 +141,11 @@ def test_silence_is_an_outage_once_it_speaks_and_resolves_when_answers_come_back
     month(house)
     house.run()
     later = NOW + timedelta(minutes=40)  # 13 expected
+    house.log(answers(house.rng, NOW + 30 * HOUR, 1, HOUR))  # a row of a clock that is ahead hides nothing
     house.run(now=later)
     assert house.newest("outage").verdict is Verdict.FAIL
     house.log(answers(house.rng, later - timedelta(minutes=2), 2, timedelta(minutes=2)))
-    house.run(now=later)
+    house.run(now=later + timedelta(seconds=30))
     assert house.newest("outage").verdict is Verdict.PASS
 
 

@@ -13,13 +13,13 @@ from services.core.window import DAY, HOUR, TimeWindow
 from services.drift.gather import baseline_for
 from services.errors import NotFound, SourceMalformed
 from services.monitor.faults import Faults
-from services.predictions.ledger import FileState, LogFile, overlapping, touched
+from services.predictions.ledger import AHEAD, EARLIEST, FileState, LogFile, overlapping, touched
 from services.profiles.build import HOURS_KEPT, SLICE_HOURS_KEPT, Due, by_edges, due, runs_of, served
 from services.profiles.ports import Ask, BaselineSource, BaselineStore, Ledger, PredictionLog, ProfileStore, Scope
 from services.profiles.profile import Layout
 
 # One scan at most, which bounds the answer at a few thousand rows.
-AHEAD: Final = timedelta(minutes=5)  # by how much another machine's clock may be wrong
+CLOCKS: Final = timedelta(minutes=5)  # by how much another machine's clock may be wrong
 LONGEST: Final = {HOUR: timedelta(days=31), DAY: timedelta(days=120)}
 
 
@@ -74,7 +74,7 @@ class ProfilesStep:
 
     def _one(self, model: str, log: PredictionLog, *, now: datetime) -> str:
         known = self.ledger.files(log.name)
-        facts = [_widened(file, known.get(file.path)) for file in log.inspect(log.changes(known))]
+        facts = [_widened(file, known.get(file.path)) for file in log.inspect(log.changes(known, now=now), now=now)]
         self.ledger.save(log.name, facts, now=now)
         files = {**known, **{file.path: file for file in facts}}
         pending = [f for f in files.values() if f.state in (FileState.NEW, FileState.GONE)]
@@ -160,8 +160,9 @@ def _odd_times(files: Iterable[LogFile], *, now: datetime) -> list[str]:
     readable = [f for f in files if f.state in (FileState.NEW, FileState.OK)]
     said = []
     if undated := sum(f.undated for f in readable):
-        said.append(f"{undated} rows have no time and are left out")
-    ahead = [f.last for f in readable if f.last is not None and f.last > now + AHEAD]
+        said.append(f"{undated} rows have no time, or none from {EARLIEST.year} to {AHEAD.days} days from now, and are "
+                    "left out")
+    ahead = [f.last for f in readable if f.last is not None and f.last > now + CLOCKS]
     if ahead:
         said.append(f"{len(ahead)} files have rows of times to come, up to {max(ahead):%Y-%m-%d %H:%M} UTC: they count "
                     "then. Look at the clock, or the zone, of what writes them")

@@ -32,11 +32,11 @@ class LabelFiles(Protocol):
         """Its name in the ledger, such as `labels:flight-delay`."""
         ...
 
-    def changes(self, known: Mapping[str, LogFile]) -> Changes:
+    def changes(self, known: Mapping[str, LogFile], *, now: datetime | None = None) -> Changes:
         """Compare the folder with what is known."""
         ...
 
-    def inspect(self, changes: Changes) -> list[LogFile]:
+    def inspect(self, changes: Changes, *, now: datetime | None = None) -> list[LogFile]:
         """Look into files and return their facts."""
         ...
 
@@ -93,7 +93,7 @@ class LabelsStep:
         if files is None:
             return []
         known = self.ledger.files(files.name)
-        facts = [_complete(file) for file in files.inspect(files.changes(known))]
+        facts = [_complete(file) for file in files.inspect(files.changes(known, now=now), now=now)]
         self.ledger.save(files.name, facts, now=now)
         everything = {**known, **{file.path: file for file in facts}}
         self.ledger.settle(files.name, [f for f in everything.values() if f.state is FileState.GONE])

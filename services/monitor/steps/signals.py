@@ -42,7 +42,7 @@ class Cursor(Protocol):
 class Hours(TrafficStore, Protocol):
     """The hours, and what is asked of them beside."""
 
-    def last(self, model: str, environment: str) -> datetime | None:
+    def last(self, model: str, environment: str, *, now: datetime) -> datetime | None:
         """Return when the last prediction was delivered."""
         ...
 
@@ -161,7 +161,7 @@ class ServingStep:
         if not asked and probe is None:
             return []
         hours = self.store.hours(model, TimeWindow(now - HISTORY - DAY, now + HOUR), environment=environment)
-        last = self.store.last(model, environment)
+        last = self.store.last(model, environment, now=now)
         subject = measure.Subject(model=model, environment=environment, version=_version(hours, now=now))
         known = usual(hours)
         silence = judge_outage(last=last, known=known, probe=probe, read_at=self.cursor.as_of(f"traffic:{model}"),
