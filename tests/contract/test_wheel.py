@@ -42,7 +42,7 @@ def run(installed: Path, at: Path, script: str, *words: str) -> subprocess.Compl
 
 
 def test_the_wheel_holds_every_file_that_the_program_reads(installed: Path):
-    data = {".md", ".toml", ".mako", ".ttf", ".svg", ".css", ".py"}
+    data = {".md", ".toml", ".mako", ".ttf", ".svg", ".css", ".js", ".py"}
     wanted = {path.relative_to(ROOT) for package in ("console", "services") for path in (ROOT / package).rglob("*")
               if path.suffix in data and "__pycache__" not in path.parts}
     assert {path for path in wanted if not (installed / path).exists()} == set()
