@@ -1,7 +1,7 @@
 """The filters of a page: model, environment, time range, and any other closed choice; all of them in the URL."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
 import streamlit as st
@@ -17,6 +17,7 @@ SPANS: Final = {
 }
 # Window ends move in such steps, so that cached answers are found again within one.
 _STEP: Final = timedelta(seconds=15)
+_DAYS: Final = "pick:days"
 
 
 def bar(name: str = "page") -> DeltaGenerator:
@@ -71,6 +72,7 @@ def window(now: datetime, *, default: str = "24h", spans: Sequence[str] = tuple(
         return frozen
     chosen = choice("window", list(spans), label="Time range", default=default,
                     format_func=lambda span: SPANS.get(span, span))
+    _dates(now)
     return TimeWindow.last(parse_span(chosen), now=floor_to(now, _STEP))
 
 
@@ -89,6 +91,27 @@ def compared() -> timedelta | None:
 
     st.toggle("Week before", key=key, on_change=chosen, help="Show the same hours of the week before beside these")
     return WEEK if wanted else None
+
+
+def _dates(now: datetime) -> None:
+    """Draw the choice of whole days in the viewer's zone; what is chosen stands in the URL as a frozen range."""
+    zone = text.zone()
+    today = now.astimezone(zone).date()
+    with st.popover("Dates", icon=":material/date_range:"):
+        days = st.date_input(f"First and last day, {text.escape(now.astimezone(zone).tzname())}", value=[],
+                             max_value=today, key=_DAYS)
+        st.button("Show these days", key="dates:show", disabled=len(days) != 2, on_click=_freeze, args=(now,))
+
+
+def _freeze(now: datetime) -> None:
+    """Write the days that were chosen to the URL, for a callback; a day that is not over ends now."""
+    days = st.session_state.get(_DAYS, ())
+    if len(days) != 2:
+        return
+    first, last = (datetime.combine(day, time.min, tzinfo=text.zone()) for day in sorted(days))
+    ends = min(datetime.combine(last.date() + timedelta(days=1), time.min, tzinfo=text.zone()), now)
+    for name, moment in (("from", first), ("to", ends)):
+        state.put(name, moment.astimezone(UTC).isoformat(timespec="seconds"))
 
 
 def _frozen() -> TimeWindow | None:

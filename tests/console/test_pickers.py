@@ -1,6 +1,12 @@
 """Filters live in the URL: what is chosen is written there, what is written there is chosen."""
 
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import pytest
 from streamlit.testing.v1 import AppTest
+
+from console.widgets import text
 
 SCRIPT = """
 from contextlib import suppress
@@ -71,6 +77,25 @@ def test_a_frozen_range_does_not_move_and_can_be_released(console):
     next(b for b in page.button if b.label == "Back to live").click().run()
     assert shown(page)[3] == "2026-03-04T15:00:00+00:00"
     assert "from" not in page.query_params
+
+
+@pytest.mark.parametrize(("zone", "days", "asked"), [
+    ("UTC", (date(2026, 3, 1), date(2026, 3, 2)), ["2026-03-01T00:00:00+00:00", "2026-03-03T00:00:00+00:00"]),
+    ("America/New_York", (date(2026, 3, 1), date(2026, 3, 1)), [
+        "2026-03-01T05:00:00+00:00", "2026-03-02T05:00:00+00:00"]),
+    ("UTC", (date(2026, 3, 4), date(2026, 3, 4)), ["2026-03-04T00:00:00+00:00", "2026-03-04T15:00:00+00:00"]),
+])
+def test_whole_days_of_the_viewers_zone_are_chosen_and_a_day_that_is_not_over_ends_now(
+    console, monkeypatch, zone, days, asked,
+):
+    monkeypatch.setattr(text, "zone", lambda: ZoneInfo(zone))
+    page = run()
+    show = next(b for b in page.button if b.label == "Show these days")
+    assert show.disabled
+    page.date_input(key="pick:days").set_value(days).run()
+    page = next(b for b in page.button if b.label == "Show these days").click().run()
+    assert shown(page)[2:] == asked
+    assert [in_url(page, "from"), in_url(page, "to")] == asked
 
 
 def test_a_range_that_ends_before_it_begins_is_ignored(console):
