@@ -58,10 +58,10 @@ def test_the_keyboard_walks_through_incidents_and_leaves_alone_what_is_typed(dem
     page.get_by_label("Find").fill("")  # what is left in the field would be looked for
     page.get_by_role("heading", level=1).click()
     page.keyboard.press("j")
-    expect(page).to_have_url(second, timeout=30_000)
+    expect(page).to_have_url(second)
     someone.settle()
     page.keyboard.press("k")
-    expect(page).to_have_url(first, timeout=30_000)
+    expect(page).to_have_url(first)
     someone.settle()
     page.keyboard.press("u")
     expect(page.get_by_role("heading", name="Incidents", exact=True)).to_be_visible(timeout=30_000)
