@@ -72,14 +72,24 @@ def test_new_ended_and_late_changes_are_found_without_reading_everything_again(h
 
 
 def test_a_pass_asks_five_questions_and_reads_no_run_twice(house: House, now: datetime) -> None:
-    later = now + 12 * H  # nothing is recent any more, and the daily comparison is not due
+    later = now + 12 * H  # the daily comparison is not due
+    house.mirror.run(now=later - H)  # nothing was recent at the last look
     for i in range(100):
         house.source.put(a_raw(f"n{i:02}", start=later + timedelta(seconds=i), took=10 * MIN))
     before = len(house.source.asked)
     said = house.mirror.run(now=later + 30 * MIN)
     assert said.startswith("100 runs read, 100 changed")
     assert house.source.asked[before:] == ["experiments", "ended", "open", "started", "registry"]
+    assert house.mirror.run(now=later + 2 * H).startswith("100 runs read, 0 changed"), "recent at the last look"
     assert house.mirror.run(now=later + 3 * H).startswith("0 runs read, 0 changed")  # all within the overlap
+
+
+def test_tags_that_came_while_nobody_looked_for_hours_are_found(house: House, now: datetime) -> None:
+    house.source.put(a_raw("labelled", start=now, took=MIN))
+    house.mirror.run(now=now + 10 * MIN)
+    house.source.change("labelled", tags={"ops.pipeline": "churn", "ops.data_rows": "77"})
+    house.mirror.run(now=now + 3 * H)
+    assert house.runs.get("labelled").data_rows == 77
 
 
 def test_a_settled_run_that_is_taken_up_again_and_ends_between_two_passes_is_found(house: House, now: datetime) -> None:

@@ -97,7 +97,9 @@ class MirrorStep:
         for page in self._source.started_since(since, known=self._runs.started_ids(mark) if mark else ()):
             seen.take(page)
         # Open in the mirror but not at the source: ended by a clock behind ours, deleted, or resumed elsewhere.
-        wanted = (believed | set(self._runs.recent_ids(now - LATE))) - seen.ids
+        # What was recent at the last look is looked at once more: its tags may have come while nobody looked.
+        looked = from_ms(int(cursor.get("ended_ms", 0))) or now
+        wanted = (believed | set(self._runs.recent_ids(min(now, looked) - LATE))) - seen.ids
         for page in self._source.by_ids(sorted(wanted)):
             seen.take(page)
         if lost := believed & wanted - seen.ids:
