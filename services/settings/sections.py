@@ -210,7 +210,8 @@ class Settings(Section):
     @property
     def tracking_named(self) -> bool:
         """Whether anybody named a tracking server, or one is there where none is named."""
-        return bool(self.tracking.uri or self.tracking.sql) or (self.home_path / "mlflow.db").is_file()
+        named = self.tracking.uri or self.tracking.sql or self.tracking.registry_uri
+        return bool(named) or (self.home_path / "mlflow.db").is_file()
 
 
 def _absolute_sqlite(settings: Settings, url: str) -> str:
