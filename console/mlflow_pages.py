@@ -17,7 +17,10 @@ def mlflow_url(root: str, *, experiment: str = "", run: str = "", model: str = "
     Plain http is a team's own choice here, and common inside its network; an address with a password is never shown.
     """
     root = root.rstrip("/")
-    parts = urlsplit(root)
+    try:
+        parts = urlsplit(root)
+    except ValueError:  # such as a bracket that is not closed
+        return ""
     if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc:
         return ""
     if run:

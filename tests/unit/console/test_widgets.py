@@ -123,6 +123,7 @@ def test_an_export_carries_its_filters_and_age_and_keeps_numbers():
 def test_links_into_mlflow_need_a_configured_address():
     assert mlflow_url("", run="abc") == ""
     assert mlflow_url("javascript:alert(1)", run="abc") == ""
+    assert mlflow_url("http://[half", run="abc") == ""
     assert mlflow_url("http://me:secret@mlflow:5000", run="abc") == ""
     assert mlflow_url("http://mlflow:5000", experiment="3", run="ab") == "http://mlflow:5000/#/experiments/3/runs/ab"
     assert mlflow_url("http://127.0.0.1:5000/", experiment="3", run="a/b") == (
