@@ -64,7 +64,7 @@ def test_the_keyboard_walks_through_incidents_and_leaves_alone_what_is_typed(dem
     expect(page).to_have_url(first)
     someone.settle()
     page.keyboard.press("u")
-    expect(page.get_by_role("heading", name="Incidents", exact=True)).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("heading", name="Incidents", exact=True)).to_be_visible()
 
 
 def test_one_press_of_back_undoes_one_click(demo_url, visit):
@@ -74,14 +74,14 @@ def test_one_press_of_back_undoes_one_click(demo_url, visit):
     seen = [page.url]
     for title in ("Drift", "Incidents", "Releases"):
         page.get_by_role("link", name=title, exact=True).click()
-        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(timeout=60_000)
-        expect(page).to_have_url(re.compile(rf"/{title.lower()}\?"), timeout=60_000)
+        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
+        expect(page).to_have_url(re.compile(rf"/{title.lower()}\?"))
         someone.settle()
         seen.append(page.url)
     for url in reversed(seen[:-1]):
         page.go_back()
         # A step too many would stay on the page, with fewer filters.
-        expect(page).to_have_url(url, timeout=60_000)
+        expect(page).to_have_url(url)
         someone.settle()
         assert page.url == url
 
@@ -94,8 +94,8 @@ def test_a_release_opened_from_the_list_is_in_the_address_and_stays_open_while_a
     someone = visit(demo_url, persona="approver-2")
     page = someone.go("/releases")
     page.locator(f'[data-testid="stMain"] a[href*="release={waiting}"]').first.click()
-    expect(page.get_by_role("button", name="Approve start")).to_be_visible(timeout=60_000)
-    expect(page).to_have_url(re.compile(rf"/releases\?release={waiting}$"), timeout=60_000)
+    expect(page.get_by_role("button", name="Approve start")).to_be_visible()
+    expect(page).to_have_url(re.compile(rf"/releases\?release={waiting}$"))
     reason = page.get_by_label("Reason, kept in the audit log")
     reason.fill("read at leisure")
     reason.blur()
