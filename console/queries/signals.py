@@ -13,7 +13,7 @@ from services.core.window import DAY, HOUR, TimeWindow, floor_to, parse_span
 from services.quality.day import ScoreDay, Whole
 from services.quality.metric import HEADLINE
 from services.serving.traffic import HISTORY, Volume, total, usual
-from services.training.inputs import hindrance, measured
+from services.training.inputs import MOST, hindrance, measured, subject_of
 from services.validation.gate import Report
 
 INPUTS_OF = 5  # versions whose inputs are listed
@@ -193,10 +193,13 @@ def inputs(model: str) -> list[dict[str, Any]]:
     versions = services.registry.versions(model)[:INPUTS_OF]
     logged = services.runs.inputs_of([v.run_id for v in versions])
     for place, v in enumerate(versions):
-        subjects = {given: name for name, given in measured(model, logged.get(v.run_id, [])).items()}
+        names = measured(model, logged.get(v.run_id, []))
+        subjects = {given: name for name, given in names.items()}
         for given in logged.get(v.run_id, []):
             subject = subjects.get(given, "") if place == 0 else ""
-            why = "only the newest version's are" if place else hindrance(given) or "another of that name is"
+            crowded = f"only {MOST} of a run are" if subject_of(model, given.name) not in names else ""
+            why = "only the newest version's are" if place else (
+                hindrance(given) or crowded or "another of that name is")
             earlier = [f"v{old.version}" for old in versions[place + 1 :] if any(
                 (o.name, o.digest) == (given.name, given.digest) for o in logged.get(old.run_id, []))]
             rows.append({

@@ -37,9 +37,12 @@ class DatasetRows:
 
         Raises:
             SourceUnavailable: the folder cannot be listed.
+            SourceMalformed: its path is no path or pattern, or a file's name is no text.
         """
         try:
             files = [f for f in self._files() if not f.name.startswith(".")]
+            for file in files:
+                str(file).encode()  # a name that is no text could be neither remembered nor read
             groups: dict[str, list[Path]] = {}
             for file in files:
                 prefix = f"{self._settings.partition}="
@@ -49,8 +52,11 @@ class DatasetRows:
                          written=datetime.fromtimestamp(max(f.stat().st_mtime for f in found), UTC))
                     for name, found in sorted(groups.items())]
         except OSError as error:
-            raise SourceUnavailable(f"data set {self.name} cannot be listed: {error.strerror}. Check datasets."
-                                    f"{self.name}.path and its permissions") from error
+            raise SourceUnavailable(f"data set {self.name} cannot be listed: {error.strerror}. Check {self._setting} "
+                                    "and its permissions") from error
+        except ValueError as error:
+            raise SourceMalformed(f"data set {self.name} cannot be listed: {profile_engine.first_line(error)}. Check "
+                                  f"{self._setting} and the files' names") from error
 
     def stamp(self, parts: Sequence[Part]) -> str:
         """Return a digest that changes whenever a file of the parts does."""
@@ -109,6 +115,11 @@ class DatasetRows:
             values = f"(SELECT CAST({name} AS VARCHAR) AS v, TRY_CAST({name} AS DOUBLE) AS x FROM {relation})"
             found = connection.execute(f"SELECT count(*) FROM {values} WHERE {fault(column, check)}").fetchone()
         return int(found[0]) if found else 0
+
+    @property
+    def _setting(self) -> str:
+        """What says where it is."""
+        return f"datasets.{self.name}.path"
 
     def _files(self) -> list[Path]:
         if self._path.is_dir():

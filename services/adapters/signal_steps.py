@@ -106,7 +106,8 @@ def signal_steps(settings: Settings, stores: Stores) -> list[Step]:
         DatasetsStep(
             datasets=[DatasetRows(n, settings.resolve(d.path), d) for n, d in settings.datasets.items()],
             champion_of=lambda model: found.version if (found := stores.registry.champion(model)) else "",
-            baselines=stores.baselines, profiles=stores.profiles, schemas=stores.schemas, save=save,
+            baselines=stores.baselines, profiles=stores.profiles, schemas=stores.schemas,
+            measurements=stores.measurements,
             logged=LoggedDatasets(
                 {m: next((d.label for d in settings.datasets.values() if d.model == m and d.label), "")
                  for m in settings.models}, stores.registry, stores.runs),

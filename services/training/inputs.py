@@ -6,6 +6,7 @@ here trusts its form.
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -16,7 +17,9 @@ from services.training.tags import clean
 CONTEXT: Final = "mlflow.data.context"
 LABEL_TAG: Final = "ops.label"  # a tag of the input: which column holds the truth
 EVALUATION: Final = frozenset({"eval", "evaluation", "test", "testing", "valid", "validation"})
+MOST: Final = 20  # inputs of a run that are measured
 _LONGEST: Final = 500  # MLflow's own limit of a name
+_PATTERN: Final = frozenset("*?[")
 
 
 def hindrance(given: DataInput) -> str:
@@ -25,8 +28,10 @@ def hindrance(given: DataInput) -> str:
         return "logged for evaluation: name it in a [datasets] section with the role test"
     if given.source != "local":
         return f"its source is {given.source or 'not told'}: only files that the monitor can open are measured"
-    if not given.uri.startswith("/"):
-        return "its path is relative: log an absolute one"
+    if not given.uri.startswith("/") or ".." in given.uri.split("/"):
+        return "its path is relative: log an absolute one, without .."
+    if _PATTERN & set(given.uri):
+        return "its path is a pattern: log one file or folder"
     # A folder of any name could be a whole disk.
     if not given.uri.endswith(".parquet"):
         return "it is no .parquet file or folder"
@@ -60,10 +65,24 @@ def read_input(
 
 def measured(model: str, inputs: Sequence[DataInput]) -> dict[str, DataInput]:
     """Return those of a run's inputs that are measured, by the name they are measured under; one of each name."""
+    return dict(islice(_measurable(model, inputs).items(), MOST))
+
+
+def left_out(model: str, inputs: Sequence[DataInput]) -> int:
+    """Return how many of a run's inputs are not measured because the run logged more than `MOST`."""
+    return max(len(_measurable(model, inputs)) - MOST, 0)
+
+
+def subject_of(model: str, name: str) -> str:
+    """Return what an input of that name is measured under; without a name, what every one of the model begins with."""
+    return f"{model}-input-{name}"[:200]
+
+
+def _measurable(model: str, inputs: Sequence[DataInput]) -> dict[str, DataInput]:
     found: dict[str, DataInput] = {}
     for given in inputs:
         if not hindrance(given):
-            found.setdefault(f"{model}-input-{given.name}"[:200], given)
+            found.setdefault(subject_of(model, given.name), given)
     return found
 
 

@@ -217,7 +217,7 @@ def test_the_data_that_a_training_logged_is_measured_against_what_serves(store, 
     trained = pa.table({"amount": np.random.default_rng(6).normal(0, 1, 12_000), "late": [1.0] * 12_000})
     baselines.save(fit_baseline(trained, features=["amount"], label="late").of_version("m", "1"), now=NOW)
     datasets = DatasetsStep(datasets=[], champion_of=lambda _: "1", baselines=baselines, profiles=ProfileTable(db),
-                            schemas=SchemaTable(db), save=measurements.save,
+                            schemas=SchemaTable(db), measurements=measurements,
                             logged=LoggedDatasets({"m": ""}, registry, runs))
 
     def found(name: str, column: str = "") -> Measurement:

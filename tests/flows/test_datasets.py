@@ -1,5 +1,6 @@
 """New parts of data sets and test sets, through the real step: what changed is told, what cannot be read is named."""
 
+import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -49,7 +50,7 @@ class Sets:
                       DatasetRows("exam", folder / "exam.parquet", Dataset(path="", role="test", model="fares",
                                                                            label="late"))],
             champion_of=lambda _model: "1", baselines=baselines, profiles=ProfileTable(db),
-            schemas=SchemaTable(db), save=self.measurements.save)
+            schemas=SchemaTable(db), measurements=self.measurements)
 
     def part(self, back: int, n: int = 2_000, **more: object) -> Path:
         folder = self.folder / "feed" / f"date={NOW - back * DAY:%Y-%m-%d}"
@@ -164,6 +165,18 @@ def test_a_data_set_that_cannot_be_read_is_named_and_the_others_are_measured(set
     pq.write_table(rows(sets.rng, 4_000), sets.folder / "exam.parquet")
     with pytest.raises(OpsError, match="feed"):
         sets.step.run(now=NOW)
+    assert sets.newest("fares", "test_set_skew", "amount").verdict is Verdict.PASS
+
+
+def test_a_path_that_is_no_pattern_and_a_name_that_is_no_text_are_named_and_the_others_are_measured(sets: Sets):
+    odd = sets.folder / "odd"
+    odd.mkdir()
+    (odd / os.fsdecode(b"\xff.parquet")).touch()
+    pq.write_table(rows(sets.rng, 4_000), sets.folder / "exam.parquet")
+    bad = [DatasetRows(name, sets.folder / path, Dataset(path="", role="data", model="fares"))
+           for name, path in (("stars", "a**b.parquet"), ("bytes", "odd"))]
+    with pytest.raises(OpsError, match=r"stars cannot be listed: .* Check datasets\.stars\.path .*\(and 1 more"):
+        replace(sets.step, datasets=[*bad, *sets.step.datasets]).run(now=NOW)
     assert sets.newest("fares", "test_set_skew", "amount").verdict is Verdict.PASS
 
 

@@ -1,6 +1,6 @@
 """The steps of the data and validation pipelines: new parts of data sets, and test sets against training and live."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -21,6 +21,7 @@ from services.profiles.baseline import PSI0, Baseline, Role
 from services.profiles.ports import BaselineStore, ProfileStore
 from services.profiles.profile import Layout, Profile, merged
 from services.serving.traffic import closed
+from services.training.inputs import MOST
 
 RECENT_PARTS: Final = 7
 LIVE: Final = timedelta(days=7)
@@ -76,6 +77,23 @@ class Dataset(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """What the newest versions' trainings logged as their inputs."""
+
+    datasets: Sequence[Dataset] = ()
+    left_out: int = 0  # beyond those of a run that are measured
+
+
+class Measurements(Protocol):
+    """Where measurements go."""
+
+    def save(self, found: Iterable[Measurement]) -> None:
+        """Store measurements."""
+        ...
+
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetsStep:
     """Check the newest part of every data set, and compare every test set, whenever its files change."""
 
@@ -84,8 +102,8 @@ class DatasetsStep:
     baselines: BaselineStore
     profiles: ProfileStore
     schemas: SchemaStore
-    save: Callable[[list[Measurement]], None]
-    logged: Callable[[], Sequence[Dataset]] = tuple  # those that trainings logged as their inputs
+    measurements: Measurements
+    logged: Callable[[], Logged] = Logged
     seen: dict[str, str] = field(default_factory=dict)  # data set to what was measured last
     name: str = "datasets"
 
@@ -93,13 +111,15 @@ class DatasetsStep:
         """Measure; a data set that cannot be read does not stop the others."""
         found: list[Measurement] = []
         faults = Faults()
-        datasets = [*self.datasets, *self.logged()]
+        logged = self.logged()
+        datasets = [*self.datasets, *logged.datasets]
         for data in datasets:
             with faults.kept():
                 found += self._one(data, now=now)
-        self.save(found)
+        self.measurements.save(found)
         faults.raise_first()
-        return f"{len(found)} measured of {len(datasets)} data sets"
+        beyond = f"; {logged.left_out} logged inputs left out, {MOST} of a run are measured" if logged.left_out else ""
+        return f"{len(found)} measured of {len(datasets)} data sets{beyond}"
 
     def _one(self, data: Dataset, *, now: datetime) -> list[Measurement]:
         parts = data.parts()

@@ -1,0 +1,98 @@
+"""What trainings logged as their inputs, through the real step: files and folders only, of the newest version only."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from services.adapters.logged_datasets import LoggedDatasets, LoggedRows
+from services.adapters.measurement_table import MeasurementTable
+from services.adapters.ops_db import OpsDb
+from services.adapters.profile_engine import fit_baseline
+from services.adapters.profile_table import BaselineTable, ProfileTable
+from services.adapters.registry_table import RegisteredVersion, RegistryTable
+from services.adapters.run_mirror import RunMirror
+from services.adapters.schema_table import SchemaTable
+from services.errors import OpsError
+from services.monitor.steps.datasets import DatasetsStep
+from services.settings.sections import Dataset
+from services.training.inputs import MOST
+from services.training.run import DataInput
+from tests.conftest import NOW
+from tests.training_fixtures import a_raw
+
+
+def table(shift: float = 0.0, n: int = 3_000) -> pa.Table:
+    amount = np.random.default_rng(4).normal(shift, 1, n)
+    return pa.table({"amount": amount, "late": (amount > shift).astype(float)})
+
+
+class House:
+    """One model, whose version 1 serves and whose newer versions log data sets."""
+
+    def __init__(self, folder: Path, db: OpsDb) -> None:
+        self.folder, self.runs, self.registry = folder, RunMirror(db), RegistryTable(db)
+        self.measurements, baselines = MeasurementTable(db), BaselineTable(db)
+        baselines.save(fit_baseline(table(n=12_000), features=["amount"], label="late").of_version("m", "1"), now=NOW)
+        self.step = DatasetsStep(
+            datasets=[], champion_of=lambda _model: "1", baselines=baselines, profiles=ProfileTable(db),
+            schemas=SchemaTable(db), measurements=self.measurements,
+            logged=LoggedDatasets({"m": "late"}, self.registry, self.runs))
+
+    def logs(self, version: int, given: Sequence[tuple[str, Path]]) -> None:
+        """Register a version whose training logged these names and paths."""
+        inputs = tuple(DataInput(name=name, digest="d", source="local", uri=str(path)) for name, path in given)
+        self.runs.mirror([a_raw(f"r{version}", start=NOW, inputs=inputs)], now=NOW)
+        self.registry.replace([RegisteredVersion(model="m", version=str(v), run_id=f"r{v}", created_at=NOW, status="",
+                                                 source="") for v in range(1, version + 1)], {}, now=NOW)
+
+    def subjects(self) -> set[str]:
+        return {m.subject for m, _ in self.measurements.newest()}
+
+
+@pytest.fixture
+def house(tmp_path: Path, db: OpsDb) -> House:
+    return House(tmp_path, db)
+
+
+def test_inputs_beyond_the_most_of_a_run_are_counted_and_not_measured(house: House):
+    file = house.folder / "fares.parquet"
+    pq.write_table(table(), file)
+    house.logs(1, [(f"day {n:02}", file) for n in range(MOST + 2)])
+    assert house.step.run(now=NOW).endswith(f"of {MOST} data sets; 2 logged inputs left out, {MOST} of a run are "
+                                            "measured")
+    assert len(house.subjects()) == MOST
+
+
+def logged(path: Path) -> LoggedRows:
+    return LoggedRows("m-input-fares", path, Dataset(path=str(path), role="train", model="m"))
+
+
+def test_only_files_and_folders_of_a_logged_path_are_read(tmp_path: Path):
+    folder = tmp_path / "fares.parquet"
+    (folder / "day").mkdir(parents=True)
+    pq.write_table(table(n=3), folder / "day" / "a.parquet")
+    os.mkfifo(folder / "b.parquet")
+    (folder / "c.parquet").symlink_to("/dev/null")
+    (folder / "d.parquet").symlink_to("/proc/self/status")
+    (part,) = logged(folder).parts()
+    assert part.files == (folder.resolve() / "day" / "a.parquet",)
+    assert logged(tmp_path / "*.parquet").parts() == [], "a pattern is a name like any other"
+    assert logged(tmp_path / "gone.parquet").parts() == []
+
+
+@pytest.mark.parametrize("target", ["/", "/proc/self/status", "/dev/null", "pipe"])
+def test_a_logged_path_that_leads_elsewhere_is_refused_with_what_to_log(tmp_path: Path, target: str):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "fares.parquet").symlink_to(tmp_path / target)
+    with pytest.raises(OpsError, match=r"m-input-fares .* Log a f"):
+        logged(tmp_path / "fares.parquet").parts()
+
+
+def test_a_logged_path_that_cannot_be_listed_names_no_setting(tmp_path: Path):
+    with pytest.raises(OpsError, match="Check the path that the run logged and its permissions"):
+        logged(tmp_path / ("x" * 300 + ".parquet")).parts()
