@@ -57,7 +57,7 @@ class LoggedDatasets:
                 label = given.label or self._models[model]
                 found.append(LoggedRows(name, Path(given.uri), Dataset(path=given.uri, role="train", model=model,
                                                                        label=label)))
-        return Logged(datasets=found, left_out=beyond)
+        return Logged(datasets=found, left_out=beyond, models=tuple(self._models))
 
 
 def _on_disk(file: Path) -> bool:

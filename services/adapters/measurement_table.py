@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Row, Select, delete, insert, select
 
 from services.adapters.ops_db import OpsDb
+from services.adapters.ops_tables.alerts import standings
 from services.adapters.ops_tables.measurements import measurements, measurements_now
 from services.core.audit import digest
 from services.core.measurement import Measurement, Pipeline, Verdict, Why
@@ -76,6 +77,23 @@ class MeasurementTable:
             with self._db.write() as connection:
                 connection.execute(delete(measurements_now).where(
                     measurements_now.c.key.in_(keys[start : start + _CHUNK])))
+
+    def withdraw(self, subject: str, pipeline: Pipeline) -> None:
+        """Take every question about a thing that is gone off the newest; the history keeps what was answered.
+
+        Where a question stood is forgotten with it: nothing can answer it any more, so no incident waits for that.
+        """
+        theirs = (measurements_now.c.subject == subject, measurements_now.c.pipeline == str(pipeline))
+        with self._db.write() as connection:
+            connection.execute(delete(standings).where(
+                standings.c.key.in_(select(measurements_now.c.key).where(*theirs))))
+            connection.execute(delete(measurements_now).where(*theirs))
+
+    def subjects(self, pipeline: Pipeline) -> list[str]:
+        """Return what a pipeline has a newest measurement of."""
+        with self._db.read() as connection:
+            return list(connection.execute(select(measurements_now.c.subject).distinct().where(
+                measurements_now.c.pipeline == str(pipeline))).scalars())
 
     def newest(
         self, *, subject: str | None = None, name: str | None = None, pipeline: Pipeline | None = None,

@@ -135,8 +135,10 @@ def _change(
     if not members:
         if incident is None or incident.state is State.RESOLVED:
             return None
+        fine = any(m.key in standings for m in incident.members)
         return _event(replace(incident, state=State.RESOLVED, resolved_at=now, acknowledged_until=None),
-                      EventKind.RESOLVED, now, "every question behind it is fine again")
+                      EventKind.RESOLVED, now,
+                      "every question behind it is fine again" if fine else "nobody asks about it any more")
     if incident is None or (incident.state is State.RESOLVED and not _recent(incident, now)):
         return _opened(group, members, firing, now)
     if incident.state is State.RESOLVED:

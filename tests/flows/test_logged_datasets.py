@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -9,21 +10,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from services.adapters.incident_table import IncidentTable
 from services.adapters.logged_datasets import LoggedDatasets, LoggedRows
 from services.adapters.measurement_table import MeasurementTable
+from services.adapters.notification_table import NotificationTable
 from services.adapters.ops_db import OpsDb
 from services.adapters.profile_engine import fit_baseline
 from services.adapters.profile_table import BaselineTable, ProfileTable
 from services.adapters.registry_table import RegisteredVersion, RegistryTable
 from services.adapters.run_mirror import RunMirror
 from services.adapters.schema_table import SchemaTable
+from services.alerts.incident import State
+from services.alerts.on_call import rotation
+from services.core.window import HOUR
 from services.errors import OpsError
+from services.monitor.steps.alerts import AlertsStep
 from services.monitor.steps.datasets import DatasetsStep
 from services.settings.sections import Dataset
 from services.training.inputs import MOST
 from services.training.run import DataInput
 from tests.conftest import NOW
 from tests.training_fixtures import a_raw
+from tests.unit.alerts.alert_builders import rule
 
 
 def table(shift: float = 0.0, n: int = 3_000) -> pa.Table:
@@ -36,12 +44,17 @@ class House:
 
     def __init__(self, folder: Path, db: OpsDb) -> None:
         self.folder, self.runs, self.registry = folder, RunMirror(db), RegistryTable(db)
-        self.measurements, baselines = MeasurementTable(db), BaselineTable(db)
+        self.measurements, self.incidents, baselines = MeasurementTable(db), IncidentTable(db), BaselineTable(db)
         baselines.save(fit_baseline(table(n=12_000), features=["amount"], label="late").of_version("m", "1"), now=NOW)
         self.step = DatasetsStep(
             datasets=[], champion_of=lambda _model: "1", baselines=baselines, profiles=ProfileTable(db),
             schemas=SchemaTable(db), measurements=self.measurements,
             logged=LoggedDatasets({"m": "late"}, self.registry, self.runs))
+        self.alerts = AlertsStep(
+            measured=self.measurements, incidents=self.incidents, outbox=NotificationTable(db),
+            rules=[rule(name="skew", measurement="skew", for_=timedelta())], urls=[], link="", repeat=4 * HOUR,
+            escalate=HOUR, rotation=lambda _now: rotation(
+                people=[], handover="Mon 09:00", start="2026-01-05", shift_days=7, time_zone="UTC"))
 
     def logs(self, version: int, given: Sequence[tuple[str, Path]]) -> None:
         """Register a version whose training logged these names and paths."""
@@ -57,6 +70,29 @@ class House:
 @pytest.fixture
 def house(tmp_path: Path, db: OpsDb) -> House:
     return House(tmp_path, db)
+
+
+def test_an_input_that_the_next_version_does_not_log_is_asked_about_no_more_and_its_incident_ends(house: House):
+    moved, steady = house.folder / "march.parquet", house.folder / "april.parquet"
+    pq.write_table(table(0.8), moved)
+    pq.write_table(table(), steady)
+    house.logs(1, [("march", moved)])
+    house.step.run(now=NOW)
+    house.alerts.run(now=NOW)
+    assert [i.subject for i in house.incidents.current(resolved_since=NOW)] == ["m-input-march"]
+
+    later = NOW + timedelta(minutes=1)
+    house.logs(2, [("april", steady)])
+    house.step.run(now=later)
+    house.alerts.run(now=later)
+    assert house.subjects() == {"m-input-april"}
+    (ended,) = house.incidents.current(resolved_since=NOW)
+    assert ended.state is State.RESOLVED
+    assert house.incidents.get(ended.id)[1][-1].text == "nobody asks about it any more"
+
+    house.logs(3, [("march", moved)])
+    house.step.run(now=later + timedelta(minutes=1))
+    assert house.subjects() == {"m-input-march"}, "unchanged, and asked about again"
 
 
 def test_inputs_beyond_the_most_of_a_run_are_counted_and_not_measured(house: House):

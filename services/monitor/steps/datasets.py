@@ -21,7 +21,7 @@ from services.profiles.baseline import PSI0, Baseline, Role
 from services.profiles.ports import BaselineStore, ProfileStore
 from services.profiles.profile import Layout, Profile, merged
 from services.serving.traffic import closed
-from services.training.inputs import MOST
+from services.training.inputs import MOST, subject_of
 
 RECENT_PARTS: Final = 7
 LIVE: Final = timedelta(days=7)
@@ -82,6 +82,7 @@ class Logged:
 
     datasets: Sequence[Dataset] = ()
     left_out: int = 0  # beyond those of a run that are measured
+    models: Collection[str] = ()  # whose inputs are looked at
 
 
 class Measurements(Protocol):
@@ -91,6 +92,13 @@ class Measurements(Protocol):
         """Store measurements."""
         ...
 
+    def subjects(self, pipeline: Pipeline) -> Sequence[str]:
+        """Return what a pipeline has a newest measurement of."""
+        ...
+
+    def withdraw(self, subject: str, pipeline: Pipeline) -> None:
+        """Take the questions about a thing that is gone off the first screens, and end what waits for an answer."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +125,18 @@ class DatasetsStep:
             with faults.kept():
                 found += self._one(data, now=now)
         self.measurements.save(found)
+        self._withdraw(logged.models, {data.name for data in datasets})
         faults.raise_first()
         beyond = f"; {logged.left_out} logged inputs left out, {MOST} of a run are measured" if logged.left_out else ""
         return f"{len(found)} measured of {len(datasets)} data sets{beyond}"
+
+    def _withdraw(self, models: Collection[str], asked: Collection[str]) -> None:
+        """Withdraw what was asked of inputs that the newest version no longer logs: nothing would ever answer it."""
+        beginnings = tuple(subject_of(model, "") for model in models)
+        for subject in self.measurements.subjects(Pipeline.DATA):
+            if subject.startswith(beginnings) and subject not in asked and subject not in models:
+                self.measurements.withdraw(subject, Pipeline.DATA)
+                self.seen.pop(subject, None)  # an input that comes back unchanged is measured again
 
     def _one(self, data: Dataset, *, now: datetime) -> list[Measurement]:
         parts = data.parts()
