@@ -73,7 +73,7 @@ class TableLog:
         look = tuple(f for path, f in sorted(found.items()) if path not in known
                      or (known[path].size, known[path].mtime) != (f.size, f.mtime))
         gone = tuple(f for path, f in sorted(known.items()) if path not in found and f.state is not FileState.GONE
-                     and f.first is not None and (since is None or f.first >= since))
+                     and (f.first is None or since is None or f.first >= since))
         return Changes(look=look, gone=gone)
 
     def inspect(self, changes: Changes, *, now: datetime | None = None) -> list[LogFile]:  # noqa: ARG002

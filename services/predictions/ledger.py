@@ -1,7 +1,7 @@
 """What is known about the files of a log, and what a new look at the folder changes. Reading files is the adapter's."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -31,6 +31,8 @@ class Found:
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 AHEAD: Final = timedelta(days=2)
 FAR: Final = datetime(2300, 1, 1, tzinfo=UTC)
+BACK: Final = timedelta(days=36)  # how far before its last row a file is counted again whose first is unknown
+UNSEEN: Final = -1  # the size of a file whose facts are not to be relied on: no file has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,20 @@ def changes(known: Mapping[str, LogFile], found: Iterable[Found]) -> Changes:
 def latest(now: datetime | None) -> datetime:
     """Return from when on a row's time is no time at all; without a clock, centuries ahead."""
     return FAR if now is None else now + AHEAD
+
+
+def possible(file: LogFile, *, now: datetime) -> LogFile:
+    """Return a file with possible times only; one that the ledger knew with others is to be looked into again.
+
+    Ledgers were written that took every time for one. What such a file counted in is bounded, as it may be gone.
+    """
+    until = latest(now)
+    if file.first is None or file.last is None or (file.first >= EARLIEST and file.last < until):
+        return file
+    if file.last < EARLIEST or file.first >= until:
+        return replace(file, size=UNSEEN, first=None, last=None)
+    last = file.last if file.last < until else max(file.first, now)
+    return replace(file, size=UNSEEN, first=file.first if file.first >= EARLIEST else last - BACK, last=last)
 
 
 def touched(files: Iterable[LogFile]) -> list[TimeWindow]:

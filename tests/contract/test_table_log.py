@@ -1,7 +1,7 @@
 """A log that is a table of PostgreSQL: the same counts as the same rows in files, and only changed hours again."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from services.adapters.table_log import TableLog
 from services.core.window import DAY, HOUR, TimeWindow
 from services.errors import SourceMalformed, SourceUnavailable
 from services.monitor.steps.profiles import ProfilesStep
+from services.predictions.ledger import FileState, LogFile
 from services.profiles.baseline import Baseline
 from services.profiles.ports import Ask
 from services.profiles.profile import merged
@@ -152,6 +153,23 @@ def test_rows_of_times_to_come_do_not_carry_the_look_past_rows_that_come_now(
     found = profiles.cover(baseline.layout, TimeWindow(NOW - DAY, NOW + 2 * DAY), model="fares",
                            environment="production")
     assert merged(baseline.layout, (c.profile for c in found)).rows == 242
+
+
+def test_hours_of_impossible_times_leave_a_ledger_that_has_them(
+    table_log: Callable[..., TableLog], url: str, baseline: Baseline, db: OpsDb
+) -> None:
+    baselines, ledger = BaselineTable(db), LogLedger(db)
+    baselines.save(baseline, now=NOW)
+    log = table_log()
+    step = ProfilesStep(logs={"fares": log}, slices={}, baselines=baselines, profiles=ProfileTable(db),
+                        ledger=ledger, save=MeasurementTable(db).save)
+    write(url, drawn(24))
+    for moment in (datetime(9999, 12, 31, 23, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)):
+        ledger.save(log.name, [LogFile(path=moment.strftime("hour=%Y-%m-%dT%H"), size=1, mtime=moment,
+                                       state=FileState.OK, first=moment, last=moment, versions={"1": 1})], now=NOW)
+    assert "24 buckets counted" in step.run(now=NOW)
+    assert len(ledger.files(log.name)) == 24
+    assert step.run(now=NOW) == "fares: nothing new"
 
 
 def test_a_table_that_is_not_there_or_has_no_time_is_one_line(table_log: Callable[..., TableLog]) -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -290,6 +291,39 @@ def test_rows_without_a_time_are_left_out_and_told(house: House) -> None:
     pq.write_table(broken, house.root / "some.parquet")
     assert "1 rows have no time" in house.run()
     assert house.counts().rows == 1099
+
+
+ENDLESS, BEFORE = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("times", "act"), [
+    ({"last": ENDLESS}, "left"), ({"last": ENDLESS}, "rewritten"), ({"last": ENDLESS}, "deleted"),
+    ({"last": ENDLESS}, "deleted before"), ({"first": BEFORE}, "left"), ({"first": BEFORE}, "deleted"),
+    ({"first": BEFORE, "last": BEFORE}, "left"), ({"first": ENDLESS, "last": ENDLESS}, "deleted"),
+], ids=["9999", "9999 rewritten", "9999 gone", "9999 deleted before", "1", "1 deleted", "only 1", "only 9999"])
+def test_a_ledger_that_took_every_time_for_one_is_mended_by_the_next_pass(
+    house: House, times: dict[str, datetime], act: str,
+) -> None:
+    house.log(rows(house.rng, NOW - 5 * HOUR, 30, HOUR))
+    [path] = house.log(rows(house.rng, NOW - 2 * HOUR, 50, HOUR))
+    house.run()
+    name = f"predictions:{MODEL}"
+    [known] = [f for f in house.ledger.files(name).values() if f.rows == 50]
+    state = FileState.GONE if act == "deleted before" else FileState.OK
+    house.ledger.save(name, [replace(known, state=state, **times)], now=NOW)
+    if act == "rewritten":
+        pq.write_table(rows(house.rng, NOW - 3 * HOUR, 20, HOUR), path)
+    elif act != "left":
+        path.unlink()
+    house.run()
+    after = house.ledger.files(name)
+    assert (known.path in after) == path.exists()
+    assert all(NOW - 37 * DAY < f.first <= f.last <= NOW for f in after.values() if f.first and f.last)
+    if act == "left":
+        assert after[known.path] == known
+    if len(times) == 1 or act == "left":  # else nobody knows the hours that its rows were counted in
+        assert house.counts().rows == 30 + {"left": 50, "rewritten": 20}.get(act, 0)
+    assert house.run() == "fares: nothing new"
 
 
 def test_shadow_answers_are_kept_apart(house: House) -> None:

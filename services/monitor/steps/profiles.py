@@ -13,7 +13,7 @@ from services.core.window import DAY, HOUR, TimeWindow
 from services.drift.gather import baseline_for
 from services.errors import NotFound, SourceMalformed
 from services.monitor.faults import Faults
-from services.predictions.ledger import AHEAD, EARLIEST, FileState, LogFile, overlapping, touched
+from services.predictions.ledger import AHEAD, EARLIEST, UNSEEN, FileState, LogFile, overlapping, possible, touched
 from services.profiles.build import HOURS_KEPT, SLICE_HOURS_KEPT, Due, by_edges, due, runs_of, served
 from services.profiles.ports import Ask, BaselineSource, BaselineStore, Ledger, PredictionLog, ProfileStore, Scope
 from services.profiles.profile import Layout
@@ -73,7 +73,7 @@ class ProfilesStep:
         return "; ".join(said) or "no models are set"
 
     def _one(self, model: str, log: PredictionLog, *, now: datetime) -> str:
-        known = self.ledger.files(log.name)
+        known = {path: possible(file, now=now) for path, file in self.ledger.files(log.name).items()}
         facts = [_widened(file, known.get(file.path)) for file in log.inspect(log.changes(known, now=now), now=now)]
         self.ledger.save(log.name, facts, now=now)
         files = {**known, **{file.path: file for file in facts}}
@@ -152,6 +152,8 @@ def _widened(file: LogFile, old: LogFile | None) -> LogFile:
     """Return a changed file with the hours it had before as well: they are to be counted again."""
     if old is None or old.first is None or old.last is None or file.state is FileState.QUARANTINED:
         return file
+    if old.size == UNSEEN and old.mtime == file.mtime:
+        return file  # the same rows, of which only the times were known wrongly
     return replace(file, first=min(file.first or old.first, old.first), last=max(file.last or old.last, old.last))
 
 

@@ -10,7 +10,7 @@ from services.core.measurement import Measurement, Verdict
 from services.core.window import DAY, TimeWindow, span_text
 from services.monitor.faults import Faults
 from services.monitor.steps.signals import Cursor, News, runs_of, touched
-from services.predictions.ledger import Changes, FileState, LogFile
+from services.predictions.ledger import Changes, FileState, LogFile, possible
 from services.profiles.ports import Ledger
 from services.quality.day import ScoreDay
 from services.quality.estimate import Estimate
@@ -92,7 +92,7 @@ class LabelsStep:
         files = self.files.get(model)
         if files is None:
             return []
-        known = self.ledger.files(files.name)
+        known = {path: possible(file, now=now) for path, file in self.ledger.files(files.name).items()}
         facts = [_complete(file) for file in files.inspect(files.changes(known, now=now), now=now)]
         self.ledger.save(files.name, facts, now=now)
         everything = {**known, **{file.path: file for file in facts}}
