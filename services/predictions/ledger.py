@@ -53,10 +53,10 @@ class LogFile:
 
     @property
     def hours(self) -> list[TimeWindow]:
-        """The hours from its first row to its last."""
+        """The hours from its first row to its last, that of the last row included."""
         if self.first is None or self.last is None:
             return []
-        return list(TimeWindow(floor_to(self.first, HOUR), self.last).buckets(HOUR)) or [_hour(self.first)]
+        return list(TimeWindow(floor_to(self.first, HOUR), self.last + timedelta(microseconds=1)).buckets(HOUR))
 
     def detail(self) -> dict[str, Any]:
         """Return what the ledger keeps as JSON."""
@@ -114,8 +114,3 @@ def overlapping(files: Iterable[LogFile], window: TimeWindow) -> list[LogFile]:
         if file.state in (FileState.NEW, FileState.OK) and file.first is not None and file.last is not None
         and file.first < window.end and file.last >= window.start
     ]
-
-
-def _hour(moment: datetime) -> TimeWindow:
-    start = floor_to(moment, HOUR)
-    return TimeWindow(start, start + HOUR)

@@ -179,6 +179,14 @@ def test_late_rows_recount_only_their_hours(house: House) -> None:
     assert house.counts().rows == 3010
 
 
+def test_a_last_row_on_the_hour_is_counted(house: House) -> None:
+    house.fill(1, until=NOW - 3 * HOUR)
+    house.run()
+    house.log(pa.concat_tables([rows(house.rng, NOW - 2 * HOUR, 20, HOUR), rows(house.rng, NOW - HOUR, 1, HOUR)]))
+    house.run()
+    assert house.counts().rows == 1021
+
+
 def test_the_last_file_that_is_deleted_takes_its_counts_with_it(house: House) -> None:
     [path] = house.log(rows(house.rng, NOW - 2 * HOUR, 50, HOUR))
     house.run()
