@@ -63,7 +63,8 @@ class TableLog:
         # A row whose clock is ahead must not carry the look past rows that come now.
         last = max((f.last for f in known.values() if f.last and (now is None or f.last <= now)), default=None)
         since = None if last is None else floor_to(last - LOOK_AGAIN, HOUR)
-        table = table.filter((time >= _naive(since or EARLIEST)) & (time < _naive(latest(now))))
+        until = floor_to(latest(now), HOUR)  # whole hours: one that is cut would differ from its facts in every pass
+        table = table.filter((time >= _naive(since or EARLIEST)) & (time < _naive(until)))
         hours = self._ask(
             table.group_by(hour=time.truncate("h")).aggregate(n=table.count(), last=time.max()))
         found = {}

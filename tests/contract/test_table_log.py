@@ -155,6 +155,17 @@ def test_rows_of_times_to_come_do_not_carry_the_look_past_rows_that_come_now(
     assert merged(baseline.layout, (c.profile for c in found)).rows == 242
 
 
+def test_the_last_hour_that_is_looked_at_is_a_whole_one(table_log: Callable[..., TableLog], url: str) -> None:
+    now = NOW + timedelta(minutes=20)
+    write(url, drawn(1))
+    with psycopg.connect(url) as connection:
+        for minutes in (-10, 10, 40):
+            connection.execute("INSERT INTO served (ts, model_version) VALUES (%s, '1')",
+                               [NOW + 2 * DAY + timedelta(minutes=minutes)])
+    looked = [file.path for file in table_log().changes({}, now=now).look]
+    assert looked == [(NOW - DAY).strftime("hour=%Y-%m-%dT%H"), (NOW + 47 * HOUR).strftime("hour=%Y-%m-%dT%H")]
+
+
 def test_hours_of_impossible_times_leave_a_ledger_that_has_them(
     table_log: Callable[..., TableLog], url: str, baseline: Baseline, db: OpsDb
 ) -> None:
