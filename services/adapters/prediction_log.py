@@ -253,7 +253,6 @@ def _cut(column: str, layout: Layout, relation: str) -> str:
     return f"CASE WHEN {name} IN ({most}) THEN {name} END"
 
 
-
 def _moment(moment: datetime) -> str:
     return f"TIMESTAMPTZ {literal(moment.astimezone(UTC).isoformat())}"
 

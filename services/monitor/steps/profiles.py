@@ -18,8 +18,8 @@ from services.profiles.build import HOURS_KEPT, SLICE_HOURS_KEPT, Due, by_edges,
 from services.profiles.ports import Ask, BaselineSource, BaselineStore, Ledger, PredictionLog, ProfileStore, Scope
 from services.profiles.profile import Layout
 
-# One scan at most, which bounds the answer at a few thousand rows.
 CLOCKS: Final = timedelta(minutes=5)  # by how much another machine's clock may be wrong
+# One scan at most, which bounds the answer at a few thousand rows.
 LONGEST: Final = {HOUR: timedelta(days=31), DAY: timedelta(days=120)}
 
 
