@@ -77,8 +77,8 @@ def fit_baseline(
             if column not in kinds:
                 raise SourceMalformed(f"{name} has no column {column}: it has {', '.join(sorted(kinds))}")
         sources = {ours: Source(value=identifier(theirs), kind=kinds[theirs]) for ours, theirs in columns.items()}
-        # A column of the data's own hides DuckDB's of that name.
-        placed = _is_path(source) and not kinds.keys() & set(_PLACE)
+        # A column of the data's own hides DuckDB's of that name, in whatever case.
+        placed = _is_path(source) and not {column.lower() for column in kinds} & set(_PLACE)
         layout = _fit(connection, relation, sources, sample=partial(_sample, given, where, placed=placed))
         days = count(connection, relation, layout, sources, time=identifier(timestamp) if timestamp else "", grain=DAY)
         response = _response(connection, relation, layout, sources)

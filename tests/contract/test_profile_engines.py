@@ -181,7 +181,7 @@ def test_everything_in_one_bucket_is_counted_like_one_value_at_a_time(rows: list
     assert_same(merged(layout, (profile for _, _, profile in found)), count_rows(layout, rows))
 
 
-@pytest.mark.parametrize("odd", ["odd", "file_row_number"])
+@pytest.mark.parametrize("odd", ["odd", "File_Row_Number"])
 def test_bins_of_a_large_baseline_are_fitted_on_the_same_rows_each_time_and_on_every_hour(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: str,
 ) -> None:
