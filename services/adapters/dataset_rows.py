@@ -59,8 +59,17 @@ class DatasetRows:
                                   f"{self._setting} and the files' names") from error
 
     def stamp(self, parts: Sequence[Part]) -> str:
-        """Return a digest that changes whenever a file of the parts does."""
-        return digest([[str(f), f.stat().st_size, f.stat().st_mtime_ns] for part in parts for f in part.files])
+        """Return a digest that changes whenever a file of the parts does.
+
+        Raises:
+            SourceUnavailable: a file went away since the parts were listed.
+        """
+        try:
+            found = [(file, file.stat()) for part in parts for file in part.files]
+        except OSError as error:
+            raise SourceUnavailable(f"data set {self.name}: {error.filename} is gone again: {error.strerror}. The next "
+                                    "pass lists it anew") from error
+        return digest([[str(file), facts.st_size, facts.st_mtime_ns] for file, facts in found])
 
     @property
     def own(self) -> Collection[str]:

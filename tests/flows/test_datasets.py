@@ -168,6 +168,22 @@ def test_a_data_set_that_cannot_be_read_is_named_and_the_others_are_measured(set
     assert sets.newest("fares", "test_set_skew", "amount").verdict is Verdict.PASS
 
 
+def test_a_file_that_goes_away_while_it_is_looked_at_is_named_and_the_others_are_measured(sets: Sets):
+    gone = sets.part(1)
+    pq.write_table(rows(sets.rng, 4_000), sets.folder / "exam.parquet")
+
+    class Vanishing(DatasetRows):
+        def parts(self):
+            found = super().parts()
+            gone.unlink()
+            return found
+
+    feed = Vanishing("feed", sets.folder / "feed", Dataset(path="", role="data", model="fares", partition="date"))
+    with pytest.raises(OpsError, match=r"feed: .*part\.parquet is gone again"):
+        replace(sets.step, datasets=[feed, *sets.step.datasets[1:]]).run(now=NOW)
+    assert sets.newest("fares", "test_set_skew", "amount").verdict is Verdict.PASS
+
+
 def test_a_path_that_is_no_pattern_and_a_name_that_is_no_text_are_named_and_the_others_are_measured(sets: Sets):
     odd = sets.folder / "odd"
     odd.mkdir()
