@@ -1,9 +1,12 @@
 """Faults of a step's parts: a log or a data set that fails does not stop the others, and none is forgotten."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 
 from services.errors import OpsError, SourceMalformed
+
+_Log = TypeVar("_Log")
 
 
 class Faults:
@@ -34,3 +37,17 @@ class Faults:
         if len(self._kept) == 1:
             raise first
         raise SourceMalformed(f"{first} (and {len(self._kept) - 1} more faults)") from first
+
+
+def each_model(logs: Mapping[str, _Log], one: Callable[[str, _Log], str]) -> str:
+    """Return what was done for each model's log; one that fails does not stop the others.
+
+    Raises:
+        OpsError: as `Faults.raise_first` says, after every model had its turn.
+    """
+    said, faults = [], Faults()
+    for model, log in logs.items():
+        with faults.kept():
+            said.append(f"{model}: {one(model, log)}")
+    faults.raise_first()
+    return "; ".join(said) or "no models are set"

@@ -6,13 +6,14 @@ Measuring the profiles is in drift.py beside it; which engine counts is decided 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from services.core.measurement import Measurement, Pipeline, Verdict, Why
 from services.core.window import DAY, HOUR, TimeWindow
 from services.drift.gather import baseline_for
 from services.errors import NotFound, SourceMalformed
-from services.monitor.faults import Faults
+from services.monitor.faults import Faults, each_model
 from services.predictions.ledger import AHEAD, EARLIEST, UNSEEN, FileState, LogFile, overlapping, possible, touched
 from services.profiles.build import HOURS_KEPT, SLICE_HOURS_KEPT, Due, by_edges, due, runs_of, served
 from services.profiles.ports import Ask, BaselineSource, BaselineStore, Ledger, PredictionLog, ProfileStore, Scope
@@ -65,12 +66,7 @@ class ProfilesStep:
 
     def run(self, *, now: datetime) -> str:
         """Look at every log; one that cannot be read does not stop the others."""
-        said, faults = [], Faults()
-        for model, log in self.logs.items():
-            with faults.kept():
-                said.append(f"{model}: {self._one(model, log, now=now)}")
-        faults.raise_first()
-        return "; ".join(said) or "no models are set"
+        return each_model(self.logs, partial(self._one, now=now))
 
     def _one(self, model: str, log: PredictionLog, *, now: datetime) -> str:
         known = {path: possible(file, now=now) for path, file in self.ledger.files(log.name).items()}

@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Protocol
 
 from services.core.measurement import Measurement, Verdict
 from services.core.window import DAY, TimeWindow, span_text
-from services.monitor.faults import Faults
+from services.monitor.faults import each_model
 from services.monitor.steps.signals import Cursor, News, runs_of, touched
 from services.predictions.ledger import Changes, FileState, LogFile, possible
 from services.profiles.ports import Ledger
@@ -63,12 +64,7 @@ class LabelsStep:
 
     def run(self, *, now: datetime) -> str:
         """Count what is new; a log that cannot be read does not stop the others."""
-        said, faults = [], Faults()
-        for model, log in self.logs.items():
-            with faults.kept():
-                said.append(f"{model}: {self._one(model, log, now=now)}")
-        faults.raise_first()
-        return "; ".join(said) or "no models are set"
+        return each_model(self.logs, partial(self._one, now=now))
 
     def _one(self, model: str, log: LabelledLog, *, now: datetime) -> str:
         began = time.perf_counter()

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, Protocol
 
 from services.core.measurement import Measurement, Verdict
 from services.core.window import DAY, HOUR, WEEK, TimeWindow, floor_to
-from services.monitor.faults import Faults
+from services.monitor.faults import each_model
 from services.serving import measure
 from services.serving.outage import SPEAKS, judge_outage
 from services.serving.ports import FailedRows, Prober, TrafficLog, TrafficStore
@@ -82,12 +83,7 @@ class TrafficStep:
 
     def run(self, *, now: datetime) -> str:
         """Count what is new; a log that cannot be read does not stop the others."""
-        said, faults = [], Faults()
-        for model, log in self.logs.items():
-            with faults.kept():
-                said.append(f"{model}: {self._one(model, log, now=now)}")
-        faults.raise_first()
-        return "; ".join(said) or "no models are set"
+        return each_model(self.logs, partial(self._one, now=now))
 
     def _one(self, model: str, log: TrafficLog, *, now: datetime) -> str:
         began = time.perf_counter()

@@ -3,7 +3,7 @@
 import pytest
 
 from services.errors import NotFound, SourceMalformed, SourceUnavailable
-from services.monitor.faults import Faults
+from services.monitor.faults import Faults, each_model
 
 
 def test_what_fails_does_not_stop_what_comes_after_and_one_fault_is_raised_as_it_is():
@@ -32,3 +32,20 @@ def test_without_a_fault_nothing_is_raised_and_what_is_not_ours_passes_through()
     faults.raise_first()
     with pytest.raises(ZeroDivisionError), faults.kept():
         raise ZeroDivisionError
+
+
+def test_every_model_has_its_turn_before_a_fault_is_raised():
+    turns = []
+
+    def one(model, log):
+        turns.append(model)
+        if log is None:
+            raise SourceUnavailable(f"{model} does not answer")
+        return f"{log} rows"
+
+    assert each_model({"fares": 2, "delay": 3}, one) == "fares: 2 rows; delay: 3 rows"
+    assert each_model({}, one) == "no models are set"
+    turns.clear()
+    with pytest.raises(SourceUnavailable, match=r"^fares does not answer$"):
+        each_model({"fares": None, "delay": 3}, one)
+    assert turns == ["fares", "delay"]
