@@ -19,7 +19,7 @@ from services.adapters.profile_engine import connect, first_line
 from services.adapters.profile_sql import identifier, literal, utc
 from services.core.window import DAY, TimeWindow
 from services.errors import SourceUnavailable
-from services.predictions.ledger import LogFile, overlapping
+from services.predictions.ledger import CLOCKS, LogFile, overlapping
 from services.predictions.schema import CHAMPION, PREDICTION_COLUMNS
 from services.quality.day import ScoreDay
 from services.serving.latency import BINS, LOW_MS, PER_DECADE, Latency
@@ -45,8 +45,11 @@ class SignalLog:
         self._root, self._files = root, files
         self._label_root, self._label_files = label_root, label_files
 
-    def traffic(self, hours: Sequence[TimeWindow]) -> list[Traffic]:
-        """Return what was asked in these hours, per environment, version and variant."""
+    def traffic(self, hours: Sequence[TimeWindow], *, now: datetime) -> list[Traffic]:
+        """Return what was asked in these hours, per environment, version and variant.
+
+        An answer dated later than `now` counts, and is not the last that was delivered.
+        """
         if not hours:
             return []
         window = TimeWindow(hours[0].start, hours[-1].end)
@@ -55,7 +58,8 @@ class SignalLog:
             source = self._answers(connection, window)
             if source is None:
                 return []
-            rows = _run(connection, _TRAFFIC.format(source=source, scale=PER_DECADE, low=LOW_MS, last=BINS - 1))
+            rows = _run(connection, _TRAFFIC.format(source=source, scale=PER_DECADE, low=LOW_MS, last=BINS - 1,
+                                                    until=_moment(now + CLOCKS)))
             errors = _run(connection, _ERRORS.format(source=source))
             peaks = {(hour, place): (second, int(minute))
                      for hour, place, second, minute in _run(connection, _BUSIEST.format(source=source))}
@@ -230,7 +234,7 @@ SELECT epoch_us(hour), environment, version, variant,
   count(*) FILTER (WHERE status <> 'ok' AND (request_id IS NULL OR repeat = 1)) AS failed,
   count(*) FILTER (WHERE status <> 'ok' AND lower(coalesce(error_type, '')) LIKE '%time%out%') AS timeouts,
   count(*) FILTER (WHERE request_id IS NOT NULL AND repeat > 1) AS duplicates,
-  epoch_us(min(ts)), epoch_us(max(ts) FILTER (WHERE status = 'ok')), histogram(bin)
+  epoch_us(min(ts)), epoch_us(max(ts) FILTER (WHERE status = 'ok' AND ts <= {until})), histogram(bin)
 FROM a GROUP BY ALL ORDER BY ALL
 """
 

@@ -84,17 +84,17 @@ def accepting(settings: Settings, stores: Stores) -> Accepting:
 
 def signal_steps(settings: Settings, stores: Stores) -> list[Step]:
     """Return the steps, to stand after the profiles: they read the ledger that those keep."""
-    logs, cursor, news = signal_logs(settings, stores.ledger), SignalCursor(stores.sources), LogNews(stores.db).since
+    logs, cursor, news = signal_logs(settings, stores.ledger), SignalCursor(stores.sources), LogNews(stores.db)
     save, faults = stores.measurements.save, faults_of(settings, stores)
     failures = Failures(rows=rows_of(settings, stores), sensitive=faults.sensitive, samples=stores.samples)
     return [
-        TrafficStep(logs=logs, news=news, cursor=cursor, store=stores.traffic),
+        TrafficStep(logs=logs, news=news.since, come=news.inside, cursor=cursor, store=stores.traffic),
         ServingStep(models=list(settings.models), environments=list(settings.environments), store=stores.traffic,
                     cursor=cursor, prober=HealthProbe(settings), failures=failures, save=save),
         ChecksStep(models=list(settings.models), baselines=stores.baselines, profiles=stores.profiles,
                    schemas=stores.schemas, hours=stores.traffic, faults=faults, save=save),
         LabelsStep(
-            logs=logs, ledger=stores.ledger, news=news, cursor=cursor, store=stores.scores,
+            logs=logs, ledger=stores.ledger, news=news.since, cursor=cursor, store=stores.scores,
             files={n: label_files(settings, n) for n, m in settings.models.items() if m.labels},
         ),
         QualityStep(

@@ -156,6 +156,16 @@ class LogNews:
         news = [(row.path, TimeWindow(row.min_ts, row.max_ts)) for row in rows if row.min_ts is not None]
         return news, max((row.seen_at for row in rows), default=moment)
 
+    def inside(self, log: str, window: TimeWindow) -> list[tuple[str, TimeWindow]]:
+        """Return (path, span) of readable files that may have rows inside a window, and which part of it."""
+        table = log_files
+        query = select(table.c.path, table.c.min_ts, table.c.max_ts).where(
+            table.c.log == log, table.c.state.in_([str(FileState.NEW), str(FileState.OK)]),
+            table.c.min_ts <= window.end, table.c.max_ts > window.start)
+        with self._db.read() as connection:
+            return [(row.path, TimeWindow(max(row.min_ts, window.start), min(row.max_ts, window.end)))
+                    for row in connection.execute(query)]
+
 
 def _traffic(row: Row[Any]) -> Traffic:
     return Traffic(

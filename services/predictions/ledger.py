@@ -30,6 +30,7 @@ class Found:
 # A time outside of these is a wrong unit, or a word for "none": every hour up to it would be counted, and found empty.
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 AHEAD: Final = timedelta(days=2)
+CLOCKS: Final = timedelta(minutes=5)  # by how much another machine's clock may be wrong
 FAR: Final = datetime(2300, 1, 1, tzinfo=UTC)
 BACK: Final = timedelta(days=36)  # how far before its last row a file is counted again whose first is unknown
 UNSEEN: Final = -1  # the size of a file whose facts are not to be relied on: no file has it

@@ -12,8 +12,11 @@ from services.serving.traffic import Traffic
 class TrafficLog(Protocol):
     """One model's prediction log, counted by the hour."""
 
-    def traffic(self, hours: Sequence[TimeWindow]) -> list[Traffic]:
-        """Return what was asked in these hours, per environment, version and variant."""
+    def traffic(self, hours: Sequence[TimeWindow], *, now: datetime) -> list[Traffic]:
+        """Return what was asked in these hours, per environment, version and variant.
+
+        An answer dated later than `now` counts, and is not the last that was delivered.
+        """
         ...
 
 

@@ -149,6 +149,20 @@ def test_silence_is_an_outage_once_it_speaks_and_resolves_when_answers_come_back
     assert house.newest("outage").verdict is Verdict.PASS
 
 
+def test_a_row_dated_ahead_within_the_hour_is_no_sign_of_life_before_its_time(house: SignalHouse):
+    month(house)
+    house.run()
+    later, ahead = NOW + timedelta(minutes=40), NOW + timedelta(minutes=55)
+    house.log(answers(house.rng, ahead, 1, HOUR))
+    house.run(now=later)
+    assert house.newest("outage").verdict is Verdict.FAIL
+    # A writer whose clock is a quarter of an hour ahead delivers all the same: from its time on the row is believed.
+    said = house.run(now=ahead, only=("profiles", "traffic", "serving"))
+    assert said["traffic"] == f"{MODEL}: 1 hours counted from 0 changed files"
+    assert house.newest("outage").verdict is Verdict.PASS
+    assert house.run(now=ahead + timedelta(minutes=1), only=("traffic",))["traffic"] == f"{MODEL}: nothing new"
+
+
 def test_only_the_hours_and_days_that_new_files_touch_are_counted_again(house: SignalHouse):
     month(house)
     house.run()

@@ -14,12 +14,21 @@ from services.core.window import DAY, HOUR, TimeWindow
 from services.drift.gather import baseline_for
 from services.errors import NotFound, SourceMalformed
 from services.monitor.faults import Faults, each_model
-from services.predictions.ledger import AHEAD, EARLIEST, UNSEEN, FileState, LogFile, overlapping, possible, touched
+from services.predictions.ledger import (
+    AHEAD,
+    CLOCKS,
+    EARLIEST,
+    UNSEEN,
+    FileState,
+    LogFile,
+    overlapping,
+    possible,
+    touched,
+)
 from services.profiles.build import HOURS_KEPT, SLICE_HOURS_KEPT, Due, by_edges, due, runs_of, served
 from services.profiles.ports import Ask, BaselineSource, BaselineStore, Ledger, PredictionLog, ProfileStore, Scope
 from services.profiles.profile import Layout
 
-CLOCKS: Final = timedelta(minutes=5)  # by how much another machine's clock may be wrong
 # One scan at most, which bounds the answer at a few thousand rows.
 LONGEST: Final = {HOUR: timedelta(days=31), DAY: timedelta(days=120)}
 

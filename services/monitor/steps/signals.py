@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from services.core.measurement import Measurement, Verdict
 from services.core.window import DAY, HOUR, WEEK, TimeWindow, floor_to
 from services.monitor.faults import each_model
+from services.predictions.ledger import CLOCKS
 from services.serving import measure
 from services.serving.outage import SPEAKS, judge_outage
 from services.serving.ports import FailedRows, Prober, TrafficLog, TrafficStore
@@ -22,6 +23,7 @@ LONGEST: Final = timedelta(days=31)  # one scan
 LATENCY_HISTORY: Final = 2 * WEEK
 RECENT: Final = WEEK  # an environment that was not asked for so long is not measured
 News = Callable[[str, datetime | None], tuple[list[tuple[str, TimeWindow]], datetime | None]]
+Come = Callable[[str, TimeWindow], list[tuple[str, TimeWindow]]]
 
 
 class Cursor(Protocol):
@@ -77,6 +79,7 @@ class TrafficStep:
 
     logs: Mapping[str, TrafficLog]
     news: News
+    come: Come  # what was logged earlier with times inside a window
     cursor: Cursor
     store: TrafficStore
     name: str = "traffic"
@@ -88,11 +91,14 @@ class TrafficStep:
     def _one(self, model: str, log: TrafficLog, *, now: datetime) -> str:
         began = time.perf_counter()
         spans, moment = self.news(f"predictions:{model}", self.cursor.load(f"traffic:{model}"))
-        hours = touched([span for _, span in spans], HOUR)
+        read = self.cursor.as_of(f"traffic:{model}")
+        # A row dated ahead was no sign of life when it was counted: it is one from its time on.
+        come = self.come(f"predictions:{model}", TimeWindow(read + CLOCKS, now + CLOCKS)) if read and read < now else []
+        hours = touched([span for _, span in (*spans, *come)], HOUR)
         for run in runs_of(hours):
-            self.store.replace_hours(model, run, log.traffic(run))
+            self.store.replace_hours(model, run, log.traffic(run, now=now))
         # Only now: a pass that is killed before here counts the same hours again.
-        words = f"{len(hours)} hours counted from {len(spans)} changed files" if spans else "nothing new"
+        words = f"{len(hours)} hours counted from {len(spans)} changed files" if hours else "nothing new"
         self.cursor.save(f"traffic:{model}", moment, words, now=now, took_s=time.perf_counter() - began)
         return words
 
