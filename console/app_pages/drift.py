@@ -36,7 +36,7 @@ def draw_verdicts(found: queries.Overview) -> None:
                                 "model": m.subject, "environment": m.environment, "feature": m.column,
                                 "against": str(m.detail.get("against", "training"))})
         if len(loud) > SHOWN:
-            text.note(f"{len(loud) - SHOWN} more are in the table below")
+            text.note(f"{len(loud) - SHOWN} more are below, under Every question")
     elif unsure:
         text.sentence(f"Nothing is known to have moved; of {len(unsure)} questions nobody can say: {unsure[0].reason}.")
     elif found.measured:
@@ -170,12 +170,12 @@ def rows_of(measured: list[tuple[Measurement, datetime]]) -> list[dict[str, obje
              "reason": m.reason} for m, since in measured]
 
 
-with pickers.bar():
+bar = pickers.bar()
+with bar:
     model = pickers.model()
     environment = pickers.environment()
     window = pickers.window(now, default="30d", spans=SPANS)
     against = pickers.choice("against", list(WORDS), label="Compared with", format_func=WORDS.__getitem__)
-    back = pickers.compared()
 try:
     found = queries.overview(model, environment)
 except NotFound as error:
@@ -183,8 +183,10 @@ except NotFound as error:
     cards.empty(cards.Nothing.NEVER, f"{model} cannot be compared yet", str(error))
     session.leave()
 text.header("Drift", as_of=found.as_of, now=now)
-slice_ = pickers.choice("slice", ["", *found.slices[:100]], label="Slice",
-                        format_func=lambda s: s or "all rows") if found.slices else ""
+with bar:
+    slice_ = pickers.choice("slice", ["", *found.slices[:100]], label="Slice",
+                            format_func=lambda s: s or "all rows") if found.slices else ""
+    back = pickers.compared()
 with cards.guard("verdicts"):
     draw_verdicts(found)
 whole = TimeWindow(floor_to(window.start, HOUR), floor_to(window.end, HOUR))

@@ -83,8 +83,20 @@ def draw_versions(name: str) -> None:
 
 
 def draw_all() -> None:
-    """Draw every rule in force."""
+    """Draw every rule in force: what was changed or is off openly, the others folded by whom they wake."""
     text.section("In force")
+    own = [r for r in rules if r.name in versions or not r.enabled]
+    if own:
+        draw_some(own, "edited here or off", "rules-own")
+    for severity, words in ((Severity.PAGE, "wake somebody"), (Severity.TICKET, "wait for working hours")):
+        some = [r for r in rules if r.severity is severity and r not in own]
+        if some:
+            with st.expander(f"{len(some):,d} {text.escape(words)}"):
+                draw_some(some, words, f"rules-{severity}")
+
+
+def draw_some(some: list[Rule], words: str, name: str) -> None:
+    """Draw some of the rules."""
     tables.table(
         [
             {"rule": r.name, "model": "every" if r.model == "*" else r.model, "severity": str(r.severity),
@@ -92,11 +104,11 @@ def draw_all() -> None:
              "enabled": ("on" if r.enabled else "off") + (f", version {len(versions[r.name])}" if r.name in versions
                                                           else ""),
              "useful": str(marked.get(r.name, ""))}
-            for r in rules
+            for r in some
         ],
         ["rule", "model", "severity", "for", "limit", "runbook", "enabled",
          tables.Column("useful", title="useful of marked")],
-        alt="Rules in force", name="rules",
+        alt=f"Rules in force: {words}", name=name,
     )
 
 

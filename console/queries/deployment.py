@@ -1,5 +1,6 @@
 """What the five deployment documents say of this installation: who signs, where each environment leads, what serves."""
 
+from collections import Counter
 from typing import Any
 
 import streamlit as st
@@ -9,14 +10,19 @@ from services.releases.approvals import policy
 
 
 def signatures() -> list[dict[str, Any]]:
-    """Return per model and environment how many people sign; `*` where no model is declared yet."""
-    settings = session.settings()
-    rows = []
-    for model in settings.models or ["*"]:
-        for environment in settings.environments:
-            found = policy(settings.approvals, model=model, environment=environment)
-            rows.append({"model": model, "environment": environment, "start": found.start, "increase": found.increase,
-                         "promote": found.promote})
+    """Return per environment how many people sign: models that ask for other numbers first, then all the others."""
+    settings, rows = session.settings(), list[dict[str, Any]]()
+    for environment in settings.environments:
+        asked = {model: policy(settings.approvals, model=model, environment=environment)
+                 for model in settings.models or ["*"]}
+        numbers = {model: (found.start, found.increase, found.promote) for model, found in asked.items()}
+        usual, often = Counter(numbers.values()).most_common(1)[0]
+        same = often > 1 or len(numbers) == 1
+        told = {model: asked_here for model, asked_here in numbers.items() if not same or asked_here != usual}
+        if same:
+            told["every model" if not told else "every other model"] = usual
+        rows += [{"model": model, "environment": environment, "start": start, "increase": increase,
+                  "promote": promote} for model, (start, increase, promote) in told.items()]
     return rows
 
 

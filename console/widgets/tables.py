@@ -20,6 +20,9 @@ from services.core.window import span_text
 MAX_HTML_ROWS: Final = 200
 MAX_ROWS: Final = 5_000
 FEW: Final = 5  # rows that are unsure stand among the others up to here
+MANY: Final = 12  # rows that are not fine, from which on those that only warn are folded too
+# In pixels: a phone of 390 without its margins, a letter of a table, the room around a cell.
+_PHONE, _LETTER, _ROOM = 356, 7.2, 18
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 Row = Mapping[str, Any]
@@ -50,7 +53,7 @@ def table(
     """Draw rows as given (sort them worst first before), with an export of the same rows below.
 
     Up to 200 rows are a real table, which screens readers and phones read well; more are Streamlit's scrolling one.
-    `alt` says what the table holds. `stack` turns rows into blocks on a phone.
+    `alt` says what the table holds. `stack` turns rows into blocks on a phone where the table is wider than one.
     """
     shown = [c if isinstance(c, Column) else Column(c) for c in columns]
     now = session.now()
@@ -58,8 +61,9 @@ def table(
         head = el("tr", *(el("th", c.heading, scope="col", cls="il-right" if c.kind == "number" else "")
                           for c in shown))
         body = [el("tr", *(_cell(row, c, now) for c in shown)) for row in rows]
+        blocks = stack and not _fits(rows, shown, now)
         draw(el("div", el("table", el("caption", alt), el("thead", head), el("tbody", *body),
-                          cls=f"il-table{' il-stack' if stack else ''}"), cls="il il-tablebox", tabindex="0",
+                          cls=f"il-table{' il-stack' if blocks else ''}"), cls="il il-tablebox", tabindex="0",
                 role="region", aria_label=alt))
     else:
         frame = pd.DataFrame([{c.heading: _plain(row.get(c.key), c, now) for c in shown} for row in rows[:MAX_ROWS]])
@@ -77,21 +81,24 @@ def table(
 def folded(
     rows: Sequence[Row], columns: Sequence[Column | str], *, alt: str, name: str, as_of: datetime | None = None
 ) -> None:
-    """Draw rows with a `status` as `table` does; those that are fine, and many that are unsure, are folded away.
+    """Draw rows with a `status` as `table` does; what is fine, and much that is unsure or warns, is folded away.
 
     Each fold says how many it holds: what is unsure is never counted as fine.
     """
-    by: dict[str, list[Row]] = {"": [], Verdict.INCONCLUSIVE: [], Verdict.PASS: []}
-    for row in rows:
-        by[str(row.get("status")) if row.get("status") in by else ""].append(row)
-    if len(by[Verdict.INCONCLUSIVE]) <= FEW:
-        by[""] = [row for row in rows if row.get("status") != Verdict.PASS]
-        del by[Verdict.INCONCLUSIVE]
-    if loud := by.pop(""):
-        table(loud, columns, alt=alt, name=name, as_of=as_of)
-    for state_, some in by.items():
-        if some:
-            word = status.mark(state_).word
+    of = {verdict: [row for row in rows if row.get("status") == verdict]
+          for verdict in (Verdict.WARN, Verdict.INCONCLUSIVE, Verdict.PASS)}
+    away = {Verdict.PASS}
+    if len(of[Verdict.INCONCLUSIVE]) > FEW:
+        away.add(Verdict.INCONCLUSIVE)
+    standing = [row for row in rows if row.get("status") not in away]
+    if len(standing) > MANY and len(of[Verdict.WARN]) < len(standing):  # something worse stands above them
+        away.add(Verdict.WARN)
+        standing = [row for row in standing if row.get("status") != Verdict.WARN]
+    if standing:
+        table(standing, columns, alt=alt, name=name, as_of=as_of)
+    for verdict, some in of.items():
+        if some and verdict in away:
+            word = status.mark(verdict).word
             with st.expander(f"{len(some):,d} {text.escape(word)}"):
                 table(some, columns, alt=f"{alt}: what is {word}", name=f"{name}-{word}", as_of=as_of)
 
@@ -117,6 +124,13 @@ def neutral(value: object) -> object:
     return value
 
 
+def _fits(rows: Sequence[Row], columns: Sequence[Column], now: datetime) -> bool:
+    """Tell whether a table is narrow enough to stay one on a phone: cells on one line, headings word by word."""
+    letters = [max([*map(len, c.heading.split()), *(len(_plain(row.get(c.key), c, now)) for row in rows)], default=0)
+               for c in columns]
+    return _LETTER * sum(letters) + _ROOM * len(columns) <= _PHONE
+
+
 def _cell(row: Row, column: Column, now: datetime) -> Html:
     value = row.get(column.key)
     content: Html | str
@@ -129,8 +143,8 @@ def _cell(row: Row, column: Column, now: datetime) -> Html:
         content = _plain(value, column, now)
     if column.to and row.get(column.to):
         content = el("a", content, href=str(row[column.to]))
-    kind = {"number": "il-right il-short", "code": "il-mono", "status": "il-nowrap il-short", "time": "il-nowrap",
-            "ago": "il-nowrap il-short"}
+    kind = {"number": "il-right", "code": "il-mono", "status": "il-nowrap il-state", "time": "il-nowrap",
+            "ago": "il-nowrap"}
     return el("td", content, cls=kind.get(column.kind, ""), data_label=column.heading)
 
 

@@ -77,8 +77,8 @@ class Console:
         return at.run()
 
     @staticmethod
-    def words(at: AppTest) -> str:
-        """Return all text of a page, HTML as its text, Markdown without its escapes."""
+    def words(at: Any) -> str:
+        """Return all text of a page or a part of it, HTML as its text, Markdown without its escapes."""
         found: list[str] = []
 
         def walk(node: Any) -> None:
@@ -98,7 +98,7 @@ class Console:
             for child in getattr(node, "children", {}).values():
                 walk(child)
 
-        walk(at._tree)
+        walk(getattr(at, "_tree", at))
         return re.sub(r"\s+", " ", " ".join(found))
 
     @staticmethod

@@ -62,6 +62,19 @@ def test_a_rule_for_one_model_stands_beside_the_one_for_all(console):
     assert f"{NAME} of air-time" in words
 
 
+def test_the_rules_in_force_are_folded_by_whom_they_wake_and_those_changed_here_stand_open(console):
+    change(console, above=250.0, page=False)
+    page = console.open("rules")
+    folds = {fold.label: console.words(fold) for fold in page.expander}
+    (waking,), (waiting,) = ([label for label in folds if words in label] for words in ("wake", "wait"))
+    assert NAME not in folds[waking] + folds[waiting]
+    assert "error_share" in folds[waking]
+    assert "log_freshness" in folds[waiting]
+    (own,) = [e.proto.body for e in page.get("html") if "Rules in force: edited here or off" in e.proto.body]
+    assert NAME in own
+    assert "fails above 250" in own
+
+
 def test_limits_that_contradict_are_refused_in_place(console):
     words = change(console, above=250.0, warn_above=400.0)
     assert "warn above 400 lies beyond fail above 250" in words

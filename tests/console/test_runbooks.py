@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import insert
 
 from services.adapters.ops_tables.releases import served
+from tests.console.conftest import SETTINGS, Console
 from tests.console.test_incidents import fail
 
 FIVE = {
@@ -15,6 +16,19 @@ FIVE = {
     "deploy-failed": ("What to do when a deployment fails", "roll back at once"),
     "deploy-roll-back": ("How to roll back", "interlock releases rollback"),
 }
+
+APART = """
+[models.tips]
+task = "regression"
+log = "home/predictions/tips"
+
+[[approvals]]
+model = "air-time"
+environment = "production"
+start = 1
+increase = 0
+promote = 1
+"""
 
 
 def test_the_five_documents_stand_first(console):
@@ -34,8 +48,15 @@ def test_each_of_the_five_says_what_a_team_must_know(console, name):
 
 def test_the_document_on_approvals_says_how_many_sign_here(console):
     words = console.words(console.open("runbooks", runbook="deploy-approvals"))
-    assert "flight-delay production 2 1 2" in words
-    assert "air-time production 2 1 2" in words
+    assert "every model production 2 1 2" in words
+    assert "flight-delay production" not in words, "one line for all that ask for the same"
+
+
+def test_models_that_ask_for_other_signatures_stand_before_the_others(tmp_path, monkeypatch):
+    console = Console(tmp_path, monkeypatch, settings=SETTINGS + APART)
+    words = console.words(console.open("runbooks", runbook="deploy-approvals"))
+    assert "air-time production 1 0 1 every other model production 2 1 2" in words
+    assert "every model staging" in words
 
 
 def test_the_document_on_places_says_what_serves_here(console):
