@@ -1,16 +1,20 @@
 """Rows that engines count differently unless told how: the one fixture of the profile contract."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from services.core.window import HOUR
 from services.profiles.baseline import Baseline, Role
 from services.profiles.bins import categorical_bins, numeric_bins
 from services.profiles.count import count_rows
-from services.profiles.profile import Layout
+from services.profiles.profile import Layout, Profile
+from tests.conftest import NOW
 
+MINUTE = timedelta(minutes=1)
 NAN, INF = float("nan"), float("inf")
 
 
@@ -38,6 +42,46 @@ def nasty_table() -> pa.Table:
     types = {"d": pa.float64(), "f": pa.float32(), "i": pa.int32(), "n": pa.decimal128(6, 2), "t": pa.string(),
              "b": pa.bool_(), "s": pa.string(), "k": pa.float64(), "env": pa.string()}
     return pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in types.items()})
+
+
+ANSWERS = ("d", "s", "t")  # which columns of the fixture a failed request has no value of
+
+
+def logged_rows() -> list[dict[str, Any]]:
+    """Return the nasty rows as a log holds them: some failed, two without an id, and three that repeat a request.
+
+    The key is `id` and `env`; what repeats has other values and stands before the row that it repeats, and one of the
+    rows that are repeated failed.
+    """
+    rows = [{**row, "id": None if r in (4, 5) else f"r{r}", "at": NOW + r * MINUTE,
+             "status": "error" if r in (7, 8) else None if r == 9 else "ok"} for r, row in enumerate(nasty_rows())]
+    again = [{**rows[r + 3], "id": rows[r]["id"], "env": rows[r]["env"], "at": NOW + HOUR, "status": "ok"}
+             for r in (1, 2, 8)]
+    return [*again, *rows, {**rows[3], "env": "production", "at": NOW + HOUR}]  # an id is one of its environment
+
+
+def logged_table() -> pa.Table:
+    """Return the same rows as Arrow."""
+    rows, nasty = logged_rows(), nasty_table().schema
+    types = {**{name: nasty.field(name).type for name in nasty.names}, "id": pa.string(),
+             "at": pa.timestamp("us", "UTC"), "status": pa.string()}
+    return pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in types.items()})
+
+
+def count_log(layout: Layout, rows: list[dict[str, Any]]) -> Profile:
+    """Count rows of a log one by one: the first of each id, and of failed ones no answer."""
+    seen: set[tuple[str, str]] = set()
+    kept = []
+    for row in sorted(rows, key=lambda row: row["at"]):
+        if row["id"] is None or (row["id"], row["env"]) not in seen:
+            kept.append(row)
+            seen.add((row["id"], row["env"]))
+    whole, answered = count_rows(layout, kept), count_rows(layout, [r for r in kept if r["status"] == "ok"])
+    for name in ANSWERS:
+        part, place = layout.parts[name], layout.places[name]
+        whole.counts[part] = answered.counts[part]
+        whole.corrupt[place], whole.moments[place] = answered.corrupt[place], answered.moments[place]
+    return whole
 
 
 def nasty_layout() -> Layout:

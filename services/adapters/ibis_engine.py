@@ -8,6 +8,7 @@ services/profiles/bins.py, and no engine's own histogram or bucket function is u
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import isnan
+from types import MappingProxyType
 from typing import Any, Final
 
 import ibis
@@ -19,13 +20,14 @@ from services.profiles.bins import CategoricalBins, NumericBins
 from services.profiles.count import MOMENT_LIMIT
 from services.profiles.profile import NO_MOMENTS, Layout, Profile
 
+_NOWHERE: Final = -1  # the place of a row in a column that it is not counted in
 # What every engine casts to a double without an error; anything else is corrupt.
 _NUMBER: Final = r"^\s*([+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?[iI]nf(inity)?|[nN]a[nN])\s*$"
 
 
 def count(
     table: Any, layout: Layout, columns: Mapping[str, Any], *, time: Any = None, grain: timedelta = HOUR,
-    keys: Sequence[Any] = (), cut: Any = None,
+    keys: Sequence[Any] = (), cut: Any = None, where: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[tuple[datetime | None, tuple[str, ...], Profile]]:
     """Count every column of a layout, grouped by bucket, keys and a cut.
 
@@ -37,6 +39,7 @@ def count(
         grain: an hour or a day.
         keys: Ibis values to group by.
         cut: one further Ibis value to group by, or None.
+        where: which rows a column is counted on, as an Ibis condition; a column without one is counted on all.
 
     Raises:
         SourceUnavailable: the engine refused or did not answer.
@@ -46,13 +49,18 @@ def count(
     if time is not None:
         groups["bucket"] = time.truncate("h" if grain == HOUR else "D")
     numbers = {name: as_double(columns[name]) for name, bins in layout.columns.items() if isinstance(bins, NumericBins)}
+    none, zero = ibis.null("float64"), ibis.literal(0)
     base = table.select(
-        **groups, **{f"n{layout.places[name]}": value for name, value in numbers.items()},
+        **groups, **{f"n{layout.places[name]}": _only(where, name, v, none) for name, v in numbers.items()},
         **{f"t{layout.places[name]}": _text(columns[name]) for name in layout.columns if name not in numbers},
-        **{f"k{layout.places[name]}": _corrupt(columns[name]) for name in numbers},
+        **{f"k{layout.places[name]}": _only(where, name, _corrupt(columns[name]), zero) for name in numbers},
+        **{f"w{layout.places[name]}": condition for name, condition in where.items()},
     )
     places = [layout.parts[name].start + place(base, layout.places[name], bins)
               for name, bins in layout.columns.items()]
+    counts_in = {name: base[f"w{layout.places[name]}"] for name in where}
+    places = [_only(counts_in, name, code, ibis.literal(_NOWHERE)).cast("int64")
+              for name, code in zip(layout.columns, places, strict=True)]
     coded = base.select(*groups, code=ibis.array(places).unnest())
     try:
         counted = coded.group_by([*groups, "code"]).aggregate(n=coded.count()).to_pyarrow().to_pylist()
@@ -62,6 +70,24 @@ def count(
     except Exception as error:  # each backend raises errors of its own driver
         raise SourceUnavailable(f"counting failed in the engine: {str(error).strip().splitlines()[0]}") from error
     return _profiles(layout, list(groups), counted, summed)
+
+
+def first_of_repeats(table: Any, key: Sequence[str], time: Any) -> Any:
+    """Return a table with the earliest row only of each key; a row without the key's first column repeats none.
+
+    Raises:
+        SourceUnavailable: the engine refused or did not answer.
+    """
+    known = table.filter(table[key[0]].notnull())
+    of_each = known.group_by(list(key)).aggregate(interlock_n=known.count())
+    try:  # asked first: numbering moves every column of every row
+        repeats = of_each.filter(of_each["interlock_n"] > 1).limit(1).to_pyarrow().num_rows
+    except Exception as error:  # each backend raises errors of its own driver
+        raise SourceUnavailable(f"counting failed in the engine: {str(error).strip().splitlines()[0]}") from error
+    if not repeats:
+        return table
+    numbered = table.mutate(interlock_nth=ibis.row_number().over(ibis.window(group_by=list(key), order_by=time)))
+    return numbered.filter(numbered[key[0]].isnull() | (numbered["interlock_nth"] == 0)).drop("interlock_nth")
 
 
 def as_double(value: Any) -> Any:
@@ -103,6 +129,11 @@ def _search(x: Any, uppers: Sequence[float], first: int) -> Any:
                                         _search(x, uppers[middle + 1 :], first + middle + 1))
 
 
+def _only(where: Mapping[str, Any], name: str, value: Any, other: Any) -> Any:
+    """Return a column's value in the rows that it is counted on, else the other."""
+    return ibis.cases((where[name], value), else_=other) if name in where else value
+
+
 def _text(value: Any) -> Any:
     return ibis.null("string") if value is None else value.cast("string")
 
@@ -137,7 +168,9 @@ def _profiles(
     counts: dict[tuple[Any, ...], Any] = {}
     for row in counted:
         key = tuple(row[g] for g in groups)
-        counts.setdefault(key, np.zeros(layout.size, np.int64))[int(row["code"])] += int(row["n"])
+        mine = counts.setdefault(key, np.zeros(layout.size, np.int64))
+        if row["code"] != _NOWHERE:
+            mine[int(row["code"])] += int(row["n"])
     found = []
     for row in summed:
         if not row["rows"]:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from services.adapters import profile_engine
 from services.adapters.profile_engine import SLICES, connect, first_line, slice_name
-from services.adapters.profile_sql import Source, identifier, literal, utc
+from services.adapters.profile_sql import Source, first_of_repeats, identifier, literal, utc
 from services.core.window import TimeWindow
 from services.errors import SourceUnavailable
 from services.predictions.ledger import EARLIEST, Changes, FileState, Found, LogFile, changes, latest
@@ -138,8 +138,7 @@ class ParquetLog:
         narrowed = f"(SELECT * FROM {relation} WHERE {' AND '.join(where)})"
         if names.request_id in kinds and self._repeats(connection, narrowed, kinds):
             # Logged at least once: the first of equal (request_id, variant) counts.
-            key = f"{identifier(names.request_id)}, {self._key('variant', kinds)}"
-            narrowed = f"(SELECT * FROM {narrowed} QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {time}) = 1)"
+            narrowed = first_of_repeats(narrowed, names.request_id, self._key("variant", kinds), time)
         cuts = [s for s in ask.slices if s in kinds]
         counted = profile_engine.count(
             connection, narrowed, ask.layout, self._sources(ask.layout, kinds), time=time, grain=ask.grain,
@@ -163,9 +162,11 @@ class ParquetLog:
         return ""
 
     def _repeats(self, connection: duckdb.DuckDBPyConnection, relation: str, kinds: Mapping[str, str]) -> bool:
-        key = f"({identifier(self._settings.columns.request_id)}, {self._key('variant', kinds)})"
+        name = identifier(self._settings.columns.request_id)
+        key = f"({name}, {self._key('variant', kinds)})"
         try:
-            [(repeats,)] = connection.execute(f"SELECT count(*) > count(DISTINCT {key}) FROM {relation}").fetchall()
+            [(repeats,)] = connection.execute(
+                f"SELECT count(*) > count(DISTINCT {key}) FROM {relation} WHERE {name} IS NOT NULL").fetchall()
         except duckdb.Error as error:
             raise SourceUnavailable(f"counting failed: {first_line(error)}") from error
         return bool(repeats)

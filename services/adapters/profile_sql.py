@@ -41,6 +41,12 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def first_of_repeats(relation: str, key: str, variant: str, time: str) -> str:
+    """Return SQL for the rows with the earliest only of each key and variant; a row without a key repeats none."""
+    nth = f"row_number() OVER (PARTITION BY {identifier(key)}, {variant} ORDER BY {time})"
+    return f"(SELECT * FROM {relation} QUALIFY {identifier(key)} IS NULL OR {nth} = 1)"
+
+
 def is_number(kind: str) -> bool:
     """Tell whether a DuckDB type is binned as a number; dates and times are, as seconds since 1970."""
     return kind.startswith((*NUMBERS, *TEMPORAL))

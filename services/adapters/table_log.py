@@ -101,12 +101,17 @@ class TableLog:
         if ask.versions:
             kept &= self._key(table, "version").isin(list(ask.versions))
         table = table.filter(kept)
+        names = self._settings.columns
+        if names.request_id in table.columns:
+            # Logged at least once: the first of equal (request_id, variant) counts.
+            key = [c for c in (names.request_id, names.variant) if c in table.columns]
+            table = ibis_engine.first_of_repeats(table, key, time)
         keys = [self._key(table, field) for field in ("version", "environment", "variant")]
         counted: list[Counted] = []
         for cut in ("", *(s for s in ask.slices if s in table.columns)):
             for bucket, values, profile in ibis_engine.count(
                 table, ask.layout, self._columns(table, ask), time=time, grain=ask.grain, keys=keys,
-                cut=self._cut(table, cut, ask) if cut else None,
+                cut=self._cut(table, cut, ask) if cut else None, where=self._where(table, ask),
             ):
                 start = bucket or ask.window.start
                 place = Place(model=self.model, version=values[0], environment=values[1], variant=values[2],
@@ -130,6 +135,12 @@ class TableLog:
         names = self._settings.columns
         theirs = {PREDICTION: names.prediction, SCORE: names.score, LABEL: LABEL}
         return {c: table[theirs.get(c, c)] if theirs.get(c, c) in table.columns else None for c in ask.layout.columns}
+
+    def _where(self, table: Any, ask: Ask) -> dict[str, Any]:
+        # A failed request has no answer; counting it as a missing one would alarm twice.
+        if self._settings.columns.status not in table.columns:
+            return {}
+        return {c: self._key(table, "status") == "ok" for c in ask.layout.columns if c in (PREDICTION, SCORE, LABEL)}
 
     def _key(self, table: Any, field: str) -> Any:
         column = getattr(self._settings.columns, field)

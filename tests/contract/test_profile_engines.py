@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from services.adapters import ibis_engine, profile_engine
-from services.adapters.profile_sql import Source, identifier
+from services.adapters.profile_sql import Source, first_of_repeats, identifier
 from services.profiles.count import count_rows
 from services.profiles.profile import Layout, Profile, merged
-from tests.profiles_fixtures import nasty_layout, nasty_rows, nasty_table
+from tests.profiles_fixtures import ANSWERS, count_log, logged_rows, logged_table, nasty_layout, nasty_rows, nasty_table
 from tests.spark import cluster
 
 pytestmark = [
@@ -32,7 +32,12 @@ Counter = Callable[[pa.Table, Layout, str], dict[str, Profile]]
 
 
 def by_ibis(table: Any, layout: Layout, by: str) -> dict[str, Profile]:
-    found = ibis_engine.count(table, layout, {name: table[name] for name in layout.columns}, keys=[table[by]])
+    where = {}
+    if "id" in table.columns:
+        table = ibis_engine.first_of_repeats(table, ["id", by], table["at"])
+        where = dict.fromkeys(ANSWERS, table["status"] == "ok")
+    columns = {name: table[name] for name in layout.columns}
+    found = ibis_engine.count(table, layout, columns, keys=[table[by]], where=where)
     return {names[0]: profile for _, names, profile in found}
 
 
@@ -42,8 +47,12 @@ def duckdb_native() -> Counter:
         with profile_engine.connect() as connection:
             connection.register("log", table)
             kinds = profile_engine.columns_of(connection, "log", "log")
-            sources = {name: Source(value=identifier(name), kind=kinds[name]) for name in layout.columns}
-            found = profile_engine.count(connection, "log", layout, sources, keys=[identifier(by)])
+            logged = "id" in table.column_names
+            sources = {name: Source(value=identifier(name), kind=kinds[name],
+                                    where="status = 'ok'" if logged and name in ANSWERS else "")
+                       for name in layout.columns}
+            relation = first_of_repeats("log", "id", identifier(by), identifier("at")) if logged else "log"
+            found = profile_engine.count(connection, relation, layout, sources, keys=[identifier(by)])
         return {str(names[0]): profile for _, names, profile in found}
 
     return count
@@ -61,7 +70,7 @@ def duckdb_by_ibis(tmp_path: Path) -> Counter:
 @pytest.fixture
 def postgres(postgres_url: str) -> Counter:
     types = {"d": "float8", "f": "float4", "i": "int4", "n": "numeric(6,2)", "t": "text", "b": "bool", "s": "text",
-             "k": "float8", "env": "text"}
+             "k": "float8", "env": "text", "id": "text", "at": "timestamptz", "status": "text"}
     url = postgres_url.replace("+psycopg", "")
 
     def count(table: pa.Table, layout: Layout, by: str) -> dict[str, Profile]:
@@ -141,6 +150,13 @@ def test_the_whole_equals_the_merged_parts(counter: Counter) -> None:
     layout = nasty_layout()
     parts = counter(nasty_table(), layout, "env")
     assert_same(merged(layout, parts.values()), count_rows(layout, nasty_rows()))
+
+
+def test_a_repeated_request_counts_once_and_a_failed_one_has_no_answer(counter: Counter) -> None:
+    layout, rows = nasty_layout(), logged_rows()
+    found = counter(logged_table(), layout, "env")
+    for environment in ("staging", "production"):
+        assert_same(found[environment], count_log(layout, [r for r in rows if r["env"] == environment]))
 
 
 def test_no_rows_give_no_groups(counter: Counter) -> None:

@@ -21,7 +21,7 @@ from services.core.window import DAY, HOUR, TimeWindow
 from services.errors import SourceMalformed, SourceUnavailable
 from services.monitor.steps.profiles import ProfilesStep
 from services.predictions.ledger import FileState, LogFile
-from services.profiles.baseline import Baseline
+from services.profiles.baseline import SCORE, Baseline
 from services.profiles.ports import Ask
 from services.profiles.profile import merged
 from services.settings.sections import Columns, Model
@@ -31,14 +31,25 @@ pytestmark = pytest.mark.postgres
 LOG = Model(task="binary", log="served", format="table", features=["amount", "city"], slices=["city"])
 
 
-def drawn(n: int) -> pa.Table:
+def drawn(n: int, *, ids: str = "r") -> pa.Table:
     rng = np.random.default_rng(5)
     return pa.table({
         "ts": pa.array([NOW - DAY + timedelta(seconds=i * 86_400 / n) for i in range(n)], pa.timestamp("us", "UTC")),
         "model_version": rng.choice(["1", "2"], n), "environment": ["production"] * n, "variant": ["champion"] * n,
         "score": rng.random(n), "amount": pa.array(rng.normal(0, 1, n), mask=rng.random(n) < 0.1),
-        "city": rng.choice(["ams", "ber", "cdg"], n),
+        "city": rng.choice(["ams", "ber", "cdg"], n), "request_id": [f"{ids}{i}" for i in range(n)],
+        "status": ["error" if i % 9 == 0 else "ok" for i in range(n)],
     })
+
+
+def logged_twice() -> pa.Table:
+    """Return 800 answers of which 60 came a minute later again with other values, and 40 more without an id."""
+    rows, again = drawn(800), drawn(60)
+    later = pa.array([stamp + timedelta(minutes=1) for stamp in drawn(800)["ts"].to_pylist()[:60]], rows["ts"].type)
+    again = again.set_column(0, "ts", later).set_column(5, "amount", pa.array([9.0] * 60))
+    place = rows.column_names.index("request_id")
+    nobody = drawn(40).set_column(place, "request_id", pa.array([None] * 40, pa.string()))
+    return pa.concat_tables([again, rows, nobody])
 
 
 @pytest.fixture
@@ -46,7 +57,7 @@ def url(postgres_url: str) -> str:
     address = postgres_url.replace("+psycopg", "")
     with psycopg.connect(address) as connection:
         connection.execute("CREATE TABLE served (ts timestamptz, model_version text, environment text, variant text, "
-                           "score float8, amount float8, city text)")
+                           "score float8, amount float8, city text, request_id text, status text)")
     return address
 
 
@@ -78,7 +89,7 @@ def baseline() -> Baseline:
 def test_a_table_counts_like_files(
     table_log: Callable[..., TableLog], url: str, baseline: Baseline, tmp_path: Path
 ) -> None:
-    rows = drawn(800)
+    rows = logged_twice()
     write(url, rows)
     pq.write_table(rows, tmp_path / "rows.parquet")
     ask = Ask(layout=baseline.layout, window=TimeWindow(NOW - DAY, NOW), grain=HOUR, slices=["city"])
@@ -87,9 +98,23 @@ def test_a_table_counts_like_files(
     for log in (table_log(), files):
         found, bad = log.count(log.inspect(log.changes({})), ask)
         assert not bad
-        answers.append({(c.place, c.bucket): c.profile.counts.tolist() for c in found})
+        answers.append({(c.place, c.bucket): (c.profile.rows, c.profile.counts.tolist()) for c in found})
+        whole = merged(baseline.layout, (c.profile for c in found if not c.place.slice))
+        assert whole.rows == 840, "a repeated request counts once, one without an id each time"
+        assert whole.column(SCORE).rows == 840 - 89 - 5, "a failed one has no answer"
     assert answers[0] == answers[1]
     assert len(answers[0]) > 24
+
+
+def test_a_table_without_a_column_of_ids_or_states_counts_every_row(
+    table_log: Callable[..., TableLog], url: str, baseline: Baseline
+) -> None:
+    write(url, logged_twice())
+    ask = Ask(layout=baseline.layout, window=TimeWindow(NOW - DAY, NOW), grain=DAY)
+    log = table_log(columns=Columns(request_id="nowhere", status="nowhere"))
+    found, _ = log.count(log.inspect(log.changes({})), ask)
+    whole = merged(baseline.layout, (c.profile for c in found))
+    assert whole.rows == whole.column(SCORE).rows == 900
 
 
 def test_a_column_with_a_value_per_row_is_cut_into_a_bounded_number_of_slices(
@@ -121,7 +146,7 @@ def test_only_changed_hours_are_counted_again(
     write(url, drawn(480))
     assert "24 buckets counted" in step.run(now=NOW)
     assert step.run(now=NOW) == "fares: nothing new"
-    write(url, drawn(480).slice(0, 3))
+    write(url, drawn(480, ids="new").slice(0, 3))
     assert "1 buckets counted" in step.run(now=NOW)
     found = profiles.cover(baseline.layout, TimeWindow(NOW - DAY, NOW), model="fares", environment="production")
     assert merged(baseline.layout, (c.profile for c in found)).rows == 483
