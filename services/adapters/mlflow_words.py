@@ -17,6 +17,7 @@ _KNOWN: Final = (
     ("connection reset", "it broke the connection off"),
     ("remote end closed", "it broke the connection off"),
     ("connection aborted", "it broke the connection off"),
+    ("connection broken", "it broke the connection off"),
     ("500 error responses", "it answers with server errors"),
     ("502 error responses", "the proxy before it answers with errors"),
     ("503 error responses", "the proxy before it answers with errors"),

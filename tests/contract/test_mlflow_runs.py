@@ -3,8 +3,12 @@
 import io
 import re
 import sqlite3
+import subprocess
+import sys
+import threading
 import warnings
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from console.commands.monitor import _reading
+from services.adapters import mlflow_rest
 from services.adapters.house_tables import SourceTable
 from services.adapters.logged_datasets import LoggedDatasets
 from services.adapters.measurement_table import MeasurementTable
@@ -93,6 +98,61 @@ def store(tmp_path_factory: pytest.TempPathFactory):
     return uri, ids, client
 
 
+class Asked(list):
+    """The questions that a server was asked, and what it answers instead of what MLflow would."""
+
+    instead: tuple[int, bytes] | None = None
+
+
+@pytest.fixture(scope="module")
+def served(store):
+    """MLflow's own server over the store, in this process, and the questions that it was asked."""
+    client = store[2]
+    with warnings.catch_warnings(action="ignore"):  # what MLflow itself calls of its web framework
+        from mlflow.server import app, handlers
+    asked = Asked()
+
+    class Server(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # as its real server: one connection for many questions
+        wbufsize = -1  # an answer goes off in one piece
+
+        def do_POST(self) -> None:
+            asked.append((self.client_address, self.headers.get("Authorization")))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, told = asked.instead or _answer(self.path, body, self)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(told)))
+            self.end_headers()
+            self.wfile.write(told)
+
+        do_GET = do_POST  # noqa: N815 -- the name that the server calls
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    def _answer(path: str, body: bytes, question: Server) -> tuple[int, bytes]:
+        reply = app.test_client().open(path, method=question.command, data=body, headers=dict(question.headers))
+        return reply.status_code, reply.data
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(sys.modules, "mlflow.server.auth", None)  # each search would try to import it, and fail
+        patched.setattr(handlers, "_tracking_store", client._tracking_client.store)
+        patched.setattr(handlers, "_model_registry_store", client._get_registry_client().store)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def run_python(program: str) -> str:
+    """Return what a program of another process prints."""
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def mirror_of(db: OpsDb, source: MlflowRuns) -> tuple[MirrorStep, RunMirror, RegistryTable]:
     runs, registry = RunMirror(db), RegistryTable(db)
     return MirrorStep(source, runs, registry, MirrorCursor(SourceTable(db)), rules=Rules), runs, registry
@@ -130,10 +190,10 @@ def test_new_runs_and_a_moved_alias_arrive_with_the_next_pass(store, db: OpsDb) 
     assert (runs.get(ids["deleted"]).deleted, runs.get(ids["odd"]).data_rows) == (False, 42)
 
 
-@pytest.mark.parametrize("source", ["mlflow", "fake"])
-def test_what_is_known_is_left_out_and_what_ended_or_is_open_is_asked_for_by_that(store, source: str) -> None:
+@pytest.mark.parametrize("source", ["mlflow", "rest", "fake"])
+def test_what_is_known_is_left_out_and_what_ended_or_is_open_is_asked_for_by_that(store, served, source: str) -> None:
     uri, ids, _ = store
-    runs = MlflowRuns(uri)
+    runs = MlflowRuns(served[0] if source == "rest" else uri)
     if source == "fake":
         runs = ListedSource([run for page in runs.everything() for run in page])
 
@@ -193,15 +253,92 @@ def test_small_texts_are_fetched_and_huge_ones_left_where_they_are(store) -> Non
     assert MlflowRuns(uri).texts(ids["open"]) == {}
 
 
+def told(source: MlflowRuns) -> dict[str, object]:
+    runs = [run for page in source.everything() for run in page]
+    return {r.run_id: (r.status, r.start_ms, r.end_ms, r.name, r.deleted, r.experiment, r.experiment_id, r.user,
+                       r.artifact_uri, r.params, r.tags, sorted(map(repr, r.metrics)), sorted(map(repr, r.inputs)))
+            for r in runs}
+
+
 def test_the_database_itself_tells_the_same_runs_as_mlflow(store) -> None:
     uri, _, _ = store
-
-    def told(source: MlflowRuns) -> dict[str, object]:
-        runs = [run for page in source.everything() for run in page]
-        return {r.run_id: (r.status, r.start_ms, r.end_ms, r.name, r.deleted, r.experiment, r.params, r.tags,
-                           sorted(map(repr, r.metrics)), sorted(map(repr, r.inputs))) for r in runs}
-
     assert told(MlflowSql(uri, sql=uri)) == told(MlflowRuns(uri))
+
+
+@pytest.mark.parametrize("road", ["plain", "the client's"])
+def test_a_server_tells_the_same_runs_and_versions_as_its_store(
+    store, served, monkeypatch: pytest.MonkeyPatch, road: str
+) -> None:
+    if road == "the client's":
+        monkeypatch.setenv("MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER", "true")
+    direct, rest = MlflowRuns(store[0]), MlflowRuns(served[0])
+    assert told(rest) == told(direct)
+    assert (rest._plain is not None) == (road == "plain")
+    assert (rest.experiments(), rest.registry()) == (direct.experiments(), direct.registry())
+    monkeypatch.setattr(mlflow_rest, "PAGE", 2)
+    assert told(rest) == told(direct)
+
+
+def test_the_questions_of_many_passes_go_over_one_connection(store, served, db: OpsDb) -> None:
+    address, asked = served
+    asked.clear()
+    step, _, _ = mirror_of(db, MlflowRuns(address))
+    for passed in range(3):
+        step.run(now=NOW + timedelta(minutes=passed))
+    assert len(asked) > 12
+    assert len({address for address, _ in asked}) == 1
+
+
+def test_a_plain_server_is_asked_without_importing_mlflow(store, served) -> None:
+    asks = ("import sys; from services.adapters.mlflow_runs import MlflowRuns; "
+            f"print([len(p) for p in MlflowRuns({served[0]!r}).everything()], 'mlflow' in sys.modules)")
+    assert run_python(asks) == f"[{len(told(MlflowRuns(store[0])))}] False"
+
+
+@pytest.mark.parametrize(("settings", "sent"), [
+    ({"USERNAME": "ann", "PASSWORD": "grün"}, "Basic YW5uOmdyw7xu"),
+    ({"TOKEN": "abc"}, "Bearer abc"),
+    ({"USERNAME": "ann", "PASSWORD": "x", "TOKEN": "abc"}, "Basic YW5uOng="),
+    ({}, None),
+])
+def test_mlflows_own_settings_say_who_asks(served, monkeypatch: pytest.MonkeyPatch, settings, sent) -> None:
+    address, asked = served
+    for name, value in settings.items():
+        monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", value)
+    MlflowRuns(address).experiments()
+    assert asked[-1][1] == sent
+
+
+@pytest.mark.parametrize("name", ["MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_WORKSPACE"])
+def test_what_mlflows_client_alone_can_do_is_left_to_it(tmp_path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert mlflow_rest.plain("http://mlflow:5000", "https://models")
+    assert not mlflow_rest.plain("http://mlflow:5000", "databricks-uc")
+    monkeypatch.setenv(name, "true")
+    assert not mlflow_rest.plain("http://mlflow:5000")
+    monkeypatch.delenv(name)
+    (tmp_path / ".mlflow").mkdir()
+    (tmp_path / ".mlflow/credentials").touch()
+    assert not mlflow_rest.plain("http://mlflow:5000")
+
+
+@pytest.mark.parametrize(("status", "body", "kind", "said"), [
+    (401, b"You are not authenticated", SourceUnavailable, r"refuses us .*MLFLOW_TRACKING_USERNAME"),
+    (403, b'{"error_code": "PERMISSION_DENIED", "message": "no"}', SourceUnavailable, "refuses us"),
+    (400, b'{"error_code": "INVALID_PARAMETER_VALUE", "message": "odd"}', SourceMalformed, r"cannot use .*odd"),
+    (404, b"<html>not here</html>", SourceMalformed, "cannot use"),
+    (503, b"", SourceUnavailable, "the proxy before it answers with errors"),
+    (200, b"", SourceMalformed, "other than a JSON object"),
+    (200, b'{"experiments": [{"id": 1}]}', SourceMalformed, "shape that is not its own"),
+])
+def test_what_a_server_answers_instead_of_runs_is_one_line(
+    served, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes, kind, said: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setattr(served[1], "instead", (status, body))
+    with pytest.raises(kind, match=said) as caught:
+        MlflowRuns(served[0]).experiments()
+    assert "\n" not in str(caught.value)
 
 
 def test_the_data_that_a_training_logged_is_measured_against_what_serves(store, db: OpsDb) -> None:
