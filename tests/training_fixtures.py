@@ -69,9 +69,10 @@ class ListedSource:
                 if not r.deleted and (r.start_ms or 0) > since and r.run_id not in known]
         return self._pages(sorted(live, key=lambda r: r.start_ms or 0))
 
-    def ended_since(self, since: int) -> Iterator[Sequence[RawRun]]:
+    def ended_since(self, since: int, *, known: Sequence[str] = ()) -> Iterator[Sequence[RawRun]]:
         self._ask("ended")
-        return self._pages([r for r in self.runs.values() if not r.deleted and (r.end_ms or 0) > since])
+        return self._pages([r for r in self.runs.values()
+                            if not r.deleted and (r.end_ms or 0) > since and r.run_id not in known])
 
     def open_runs(self) -> Iterator[Sequence[RawRun]]:
         self._ask("open")

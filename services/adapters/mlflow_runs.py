@@ -80,9 +80,9 @@ class MlflowRuns:
         yield from self._search(f"attributes.start_time > {ms}{_without(known)}",
                                 order_by=["attributes.start_time ASC"])
 
-    def ended_since(self, ms: int) -> Iterator[Sequence[RawRun]]:
-        """Yield the runs with an end time after `ms`, in pages."""
-        yield from self._search(f"attributes.end_time > {ms}", order_by=["attributes.end_time ASC"])
+    def ended_since(self, ms: int, *, known: Sequence[str] = ()) -> Iterator[Sequence[RawRun]]:
+        """Yield the runs with an end time after `ms`, in pages; those in `known` are left out."""
+        yield from self._search(f"attributes.end_time > {ms}{_without(known)}", order_by=["attributes.end_time ASC"])
 
     def open_runs(self) -> Iterator[Sequence[RawRun]]:
         """Yield the runs that have not ended, in pages."""

@@ -230,6 +230,10 @@ class RunTable:
         """Return the runs that ended, or started, at or after `since`: those that may still get tags and metrics."""
         return self._ids(or_(runs.c.ended_at >= since, runs.c.started_at >= since), runs.c.deleted.is_(False))
 
+    def ahead_ids(self, moment: datetime) -> Sequence[str]:
+        """Return the runs that have ended, and say that they will have after `moment`: a clock is ahead of ours."""
+        return self._ids(runs.c.ended_at > moment, runs.c.status.in_(list(TERMINAL)), runs.c.deleted.is_(False))
+
     def started_ids(self, since: datetime) -> Sequence[str]:
         """Return the runs that started after `since`; those marked as deleted are left out, as they may come back."""
         return self._ids(runs.c.started_at > since, runs.c.deleted.is_(False))

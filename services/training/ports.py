@@ -44,8 +44,8 @@ class RunSource(Protocol):
         """Yield the runs with a start time after `ms`, oldest first, in pages; those in `known` may be left out."""
         ...
 
-    def ended_since(self, ms: int) -> Iterator[Sequence[RawRun]]:
-        """Yield the runs with an end time after `ms`, in pages."""
+    def ended_since(self, ms: int, *, known: Sequence[str] = ()) -> Iterator[Sequence[RawRun]]:
+        """Yield the runs with an end time after `ms`, in pages; those in `known` may be left out."""
         ...
 
     def open_runs(self) -> Iterator[Sequence[RawRun]]:
@@ -82,6 +82,10 @@ class RunStore(Protocol):
 
     def recent_ids(self, since: datetime) -> Sequence[str]:
         """Return the runs that started or ended at or after `since`."""
+        ...
+
+    def ahead_ids(self, moment: datetime) -> Sequence[str]:
+        """Return the runs that have ended, and say that they will have after `moment`: a clock is ahead of ours."""
         ...
 
     def started_ids(self, since: datetime) -> Sequence[str]:

@@ -205,6 +205,7 @@ def test_what_is_known_is_left_out_and_what_ended_or_is_open_is_asked_for_by_tha
     assert told(runs.started_since(ms(NOW - timedelta(hours=2)), known=[ids["open"], ids["ahead"]])) == (
         began - {ids["open"], ids["ahead"]})
     assert told(runs.ended_since(ms(NOW - timedelta(hours=3)))) == {ids["odd"], ids["backwards"]}
+    assert told(runs.ended_since(ms(NOW - timedelta(hours=3)), known=[ids["odd"]])) == {ids["backwards"]}
     assert {ids["open"], ids["ahead"]} <= told(runs.open_runs())
     assert not told(runs.open_runs()) & {ids["odd"], ids["backwards"], ids[HOSTILE], ids["deleted"]}
 

@@ -132,6 +132,16 @@ def test_a_clock_in_the_future_hides_no_later_run(house: House, now: datetime) -
     assert "ahead of ours" in house.runs.get("ahead").evidence
 
 
+def test_a_run_that_ended_by_a_clock_hours_ahead_is_read_once_and_in_its_hour(house: House, now: datetime) -> None:
+    house.source.put(a_raw("ahead", start=now + 5 * H, took=MIN))
+    house.mirror.run(now=now + 3 * H)
+    assert house.runs.get("ahead").effective is Effective.FINISHED
+    house.source.change("ahead", tags={"ops.pipeline": "churn", "ops.data_rows": "77"})
+    assert house.mirror.run(now=now + 4 * H).startswith("0 runs read")
+    house.mirror.run(now=now + 4 * H + 2 * MIN)
+    assert house.runs.get("ahead").data_rows == 77
+
+
 def test_an_unreachable_mlflow_leaves_the_mirror_with_its_age_and_nothing_is_lost(house: House, now: datetime) -> None:
     house.source.put(a_raw("open", start=now + MIN, status="RUNNING",
                            tags={"ops.pipeline": "churn", "ops.heartbeat": str(ms(now + MIN))}))

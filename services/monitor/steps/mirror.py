@@ -87,7 +87,9 @@ class MirrorStep:
 
     def _increment(self, cursor: Mapping[str, Any], seen: "_Seen", now: datetime) -> None:
         believed = set(self._runs.open_ids())
-        for page in self._source.ended_since(int(cursor.get("ended_ms", 0)) - _ms(OVERLAP)):
+        # Read already, and late tags of theirs are looked for when their hour comes, not in every pass until then.
+        ahead = set(self._runs.ahead_ids(now + LATE))
+        for page in self._source.ended_since(int(cursor.get("ended_ms", 0)) - _ms(OVERLAP), known=sorted(ahead)):
             seen.take(page)
         for page in self._source.open_runs():
             seen.take(page)
@@ -99,7 +101,8 @@ class MirrorStep:
         # Open in the mirror but not at the source: ended by a clock behind ours, deleted, or resumed elsewhere.
         # What was recent at the last look is looked at once more: its tags may have come while nobody looked.
         looked = from_ms(int(cursor.get("ended_ms", 0))) or now
-        wanted = (believed | set(self._runs.recent_ids(min(now, looked) - LATE))) - seen.ids
+        recent = set(self._runs.recent_ids(min(now, looked) - LATE)) - ahead
+        wanted = (believed | recent) - seen.ids
         for page in self._source.by_ids(sorted(wanted)):
             seen.take(page)
         if lost := believed & wanted - seen.ids:
