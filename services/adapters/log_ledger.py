@@ -8,7 +8,7 @@ from sqlalchemy import Row, and_, delete, func, insert, select, update
 
 from services.adapters.ops_db import OpsDb
 from services.adapters.ops_tables.profiles import log_files
-from services.predictions.ledger import FileState, LogFile
+from services.predictions.ledger import EARLIEST, FileState, LogFile
 
 _CHUNK = 400
 
@@ -75,8 +75,12 @@ def _row(log: str, f: LogFile, seen: datetime) -> dict[str, Any]:
 
 
 def _read(row: Row[Any]) -> LogFile:
+    undated, due = row.detail["undated"], row.detail.get("due")
+    if undated and "due" not in row.detail:
+        due = EARLIEST.isoformat()  # ledgers were written that told rows of later days from no others
     return LogFile(
         path=row.path, size=row.size, mtime=row.mtime_us, state=FileState(row.state), reason=row.reason, rows=row.rows,
-        first=row.min_ts, last=row.max_ts, versions=row.detail["versions"], undated=row.detail["undated"],
-        lacks=tuple(row.detail["lacks"]),
+        first=row.min_ts, last=row.max_ts, versions=row.detail["versions"], undated=undated,
+        lacks=tuple(row.detail["lacks"]), later=row.detail.get("later", 0),
+        due=datetime.fromisoformat(due) if due else None,
     )

@@ -20,7 +20,7 @@ from services.adapters.profile_engine import SLICES, connect, first_line, slice_
 from services.adapters.profile_sql import Source, first_of_repeats, identifier, literal, utc
 from services.core.window import TimeWindow
 from services.errors import SourceUnavailable
-from services.predictions.ledger import EARLIEST, Changes, FileState, Found, LogFile, changes, latest
+from services.predictions.ledger import AHEAD, COMES, EARLIEST, Changes, FileState, Found, LogFile, changes, latest
 from services.predictions.schema import CHAMPION
 from services.profiles.baseline import LABEL, PREDICTION, SCORE
 from services.profiles.bins import CategoricalBins
@@ -80,7 +80,7 @@ class ParquetLog:
                 continue
             lacks = tuple(c for c in self._declared() if c not in names)
             read.append((found, lacks))
-        facts += self._look(read, latest(now))
+        facts += self._look(read, now)
         return facts + [replace(file, state=FileState.GONE) for file in changes.gone]
 
     def count(self, files: Sequence[LogFile], ask: Ask) -> tuple[list[Counted], list[LogFile]]:
@@ -194,18 +194,18 @@ class ParquetLog:
         _, reader, options = _READERS[self._settings.format]
         return f"{reader}([{listed}], union_by_name=true, {options}{more})"
 
-    def _look(self, read: Sequence[tuple[Found, tuple[str, ...]]], until: datetime) -> list[LogFile]:
+    def _look(self, read: Sequence[tuple[Found, tuple[str, ...]]], now: datetime | None) -> list[LogFile]:
         """Return rows, first and last time and versions of many files by one query; halve where it fails."""
         if not read:
             return []
         try:
             with connect() as connection:
-                rows = self._facts(connection, [found.path for found, _ in read], until)
+                rows = self._facts(connection, [found.path for found, _ in read], now)
         except duckdb.Error as error:
             if len(read) == 1:
                 return [_quarantined(read[0][0], f"cannot be read: {first_line(error)}")]
             middle = len(read) // 2
-            return self._look(read[:middle], until) + self._look(read[middle:], until)
+            return self._look(read[:middle], now) + self._look(read[middle:], now)
         facts = []
         for found, lacks in read:
             mine = rows.get(str(self._root / found.path), [])
@@ -215,26 +215,30 @@ class ParquetLog:
                 rows=sum(row["n"] for row in mine), undated=sum(row["undated"] for row in mine), lacks=lacks,
                 first=min((row["first"] for row in dated), default=None),
                 last=max((row["last"] for row in dated), default=None),
-                versions={row["version"] or "": row["n"] for row in mine},
+                versions={row["version"] or "": row["n"] for row in mine}, later=sum(row["later"] for row in mine),
+                due=min((row["due"] for row in mine if row["due"] is not None), default=None),
             ))
         return facts
 
     def _facts(
-        self, connection: duckdb.DuckDBPyConnection, paths: Sequence[str], until: datetime
+        self, connection: duckdb.DuckDBPyConnection, paths: Sequence[str], now: datetime | None
     ) -> dict[str, list[dict[str, Any]]]:
         relation = self._relation(paths, ", filename='interlock_file'")
         kinds = {row[0]: row[1] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
         time = utc(self._settings.columns.timestamp, kinds[self._settings.columns.timestamp])
+        until = latest(now)
+        later = f"CASE WHEN {time} >= {_moment(until)} AND {time} < {_moment(until - AHEAD + COMES)} THEN {time} END"
         time = f"CASE WHEN {time} >= {_moment(EARLIEST)} AND {time} < {_moment(until)} THEN {time} END"
         cursor = connection.execute(
             f"SELECT interlock_file AS file, {self._key('version', kinds)} AS version, count(*) AS n, "
-            f"count(*) - count({time}) AS undated, epoch_us(min({time})) AS first, epoch_us(max({time})) AS last "
+            f"count(*) - count({time}) - count({later}) AS undated, count({later}) AS later, "
+            f"epoch_us(min({time})) AS first, epoch_us(max({time})) AS last, epoch_us(min({later})) AS due "
             f"FROM {relation} GROUP BY ALL")
         names = [column[0] for column in cursor.description or ()]
         found: dict[str, list[dict[str, Any]]] = {}
         for values in cursor.fetchall():
             row = dict(zip(names, values, strict=True))
-            for end in ("first", "last"):
+            for end in ("first", "last", "due"):
                 row[end] = None if row[end] is None else datetime.fromtimestamp(row[end] / 1e6, UTC)
             found.setdefault(row["file"], []).append(row)
         return found

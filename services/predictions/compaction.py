@@ -37,8 +37,8 @@ def batches(files: Iterable[LogFile], *, now: datetime) -> list[Batch]:
         if file.state is not FileState.OK or file.first is None or file.last is None or not OURS.fullmatch(file.path):
             continue
         hour = floor_to(file.first, HOUR)
-        # Rows without a time lie in no hour: a file that has some stays itself, so that they go on being counted.
-        if floor_to(file.last, HOUR) != hour or hour + HOUR + CLOSED > now or file.undated:
+        # Rows without a time lie in no hour, later ones in another: a file that has some stays itself.
+        if floor_to(file.last, HOUR) != hour or hour + HOUR + CLOSED > now or file.undated or file.later:
             continue
         groups.setdefault((file.path.rpartition("/")[0], hour), []).append(file)
     found = []

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from services.core.window import HOUR, TimeWindow, floor_to
+from services.core.window import DAY, HOUR, TimeWindow, floor_to
 
 
 class FileState(StrEnum):
@@ -30,6 +30,7 @@ class Found:
 # A time outside of these is a wrong unit, or a word for "none": every hour up to it would be counted, and found empty.
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 AHEAD: Final = timedelta(days=2)
+COMES: Final = timedelta(days=36)  # so far ahead a row is waited for: it costs every hour up to it
 CLOCKS: Final = timedelta(minutes=5)  # by how much another machine's clock may be wrong
 FAR: Final = datetime(2300, 1, 1, tzinfo=UTC)
 BACK: Final = timedelta(days=36)  # how far before its last row a file is counted again whose first is unknown
@@ -38,7 +39,10 @@ UNSEEN: Final = -1  # the size of a file whose facts are not to be relied on: no
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogFile:
-    """A file as the ledger knows it. `versions` maps version to rows; `undated` counts rows without a possible time."""
+    """A file as the ledger knows it. `versions` maps version to rows; `undated` counts rows without a possible time.
+
+    `later` counts rows too far ahead to be looked at yet; the first of them is of the time `due`.
+    """
 
     path: str
     size: int
@@ -50,6 +54,8 @@ class LogFile:
     last: datetime | None = None
     versions: Mapping[str, int] = field(default_factory=dict)
     undated: int = 0
+    later: int = 0
+    due: datetime | None = None
     lacks: tuple[str, ...] = ()  # declared columns that the file does not have
 
     @property
@@ -61,7 +67,8 @@ class LogFile:
 
     def detail(self) -> dict[str, Any]:
         """Return what the ledger keeps as JSON."""
-        return {"versions": dict(self.versions), "undated": self.undated, "lacks": list(self.lacks)}
+        return {"versions": dict(self.versions), "undated": self.undated, "lacks": list(self.lacks),
+                "later": self.later, "due": self.due and self.due.isoformat()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +100,12 @@ def possible(file: LogFile, *, now: datetime) -> LogFile:
     """Return a file with possible times only; one that the ledger knew with others is to be looked into again.
 
     Ledgers were written that took every time for one. What such a file counted in is bounded, as it may be gone.
+    A file is looked into again as well when rows that were too far ahead no longer are.
     """
     until = latest(now)
+    # By whole days, which is early enough: rows of a month to come must not have a file counted again in every pass.
+    if file.due is not None and file.due < floor_to(until, DAY) and file.state is not FileState.GONE:
+        file = replace(file, size=UNSEEN)
     if file.first is None or file.last is None or (file.first >= EARLIEST and file.last < until):
         return file
     if file.last < EARLIEST or file.first >= until:

@@ -8,18 +8,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import update
 
+from services.adapters.log_ledger import LogLedger
 from services.adapters.ops_db import OpsDb
+from services.adapters.ops_tables.profiles import log_files
 from services.adapters.prediction_log import ParquetLog
 from services.adapters.profile_engine import SLICES, fit_baseline
 from services.core.measurement import Verdict
 from services.core.window import DAY, HOUR, TimeWindow
+from services.predictions.ledger import UNSEEN, FileState, LogFile, possible
 from services.profiles.ports import Ask
 from services.profiles.profile import merged
 from services.settings.sections import Model
 from tests.conftest import NOW
 from tests.flows.test_log_to_drift import House, rows
-from tests.signals_fixtures import SignalHouse, answers
+from tests.signals_fixtures import MODEL, SignalHouse, answers
 
 MILLION = 1_000_000
 
@@ -124,6 +128,39 @@ def test_what_is_odd_about_a_log_is_named_and_the_other_columns_keep_their_verdi
     assert (repeated.verdict, repeated.detail["k"]) == (Verdict.FAIL, 100)
     for name in ("missing_rate", "skew"):
         assert house.newest(name, column="city").verdict is Verdict.PASS
+
+
+def test_rows_of_later_days_are_said_and_count_when_their_time_comes(tmp_path: Path) -> None:
+    house, steps = SignalHouse(tmp_path), ("baselines", "profiles", "traffic", "labels")
+    house.day(1)
+    odd = [answers(house.rng, NOW + ahead, n, HOUR) for ahead, n in ((-HOUR, 10), (5 * DAY, 24), (60 * DAY, 1))]
+    pq.write_table(pa.concat_tables(odd), tmp_path / "log" / "odd.parquet")
+    said = house.run(only=steps)["profiles"]
+    assert f"24 rows are more than 2 days ahead, the first of {NOW + 5 * DAY:%Y-%m-%d %H:%M} UTC: they count " in said
+    assert "1 rows have no time, or none from 2000 to 36 days after their file was read, and are left out" in said
+    assert house.newest("quarantined_files").reason.endswith("they count when their time comes")
+    assert "nothing new" in house.run(now=NOW + DAY, only=steps)["profiles"]
+
+    there = house.run(now=NOW + 4 * DAY, only=steps)["profiles"]
+    assert f"1 files have rows of times to come, up to {NOW + 5 * DAY:%Y-%m-%d} " in there
+    then = NOW + 5 * DAY + 2 * HOUR
+    assert house.run(now=then, only=steps)["profiles"].startswith(f"{MODEL}: nothing new, 1 rows have no time")
+    window = TimeWindow(NOW + DAY, then)
+    [layout] = {b.edges: b.layout for v in house.services.baselines.known()
+                if (b := house.services.baselines.get(*v))}.values()
+    counted = house.services.profiles.cover(layout, window, model=MODEL, environment="production")
+    assert merged(layout, (c.profile for c in counted)).rows == 24
+    assert sum(hour.rows for hour in house.services.traffic.hours(MODEL, window)) == 24
+    assert sum(day.coverage.rows for day in house.services.scores.days(MODEL, window)) == 24
+
+
+def test_a_ledger_that_told_later_days_from_no_others_has_their_file_looked_at_again(db: OpsDb) -> None:
+    ledger, kept = LogLedger(db), {"path": "odd.parquet", "size": 9, "mtime": NOW, "first": NOW, "last": NOW}
+    ledger.save("log", [LogFile(state=FileState.OK, undated=3, **kept)], now=NOW)
+    assert possible(ledger.files("log")["odd.parquet"], now=NOW).size == 9
+    with db.write() as connection:
+        connection.execute(update(log_files).values(detail={"versions": {}, "undated": 3, "lacks": []}))
+    assert possible(ledger.files("log")["odd.parquet"], now=NOW).size == UNSEEN
 
 
 def test_times_that_cannot_be_are_left_out_and_said_and_no_hour_up_to_them_is_looked_at(house: House) -> None:

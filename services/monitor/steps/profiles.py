@@ -17,6 +17,7 @@ from services.monitor.faults import Faults, each_model
 from services.predictions.ledger import (
     AHEAD,
     CLOCKS,
+    COMES,
     EARLIEST,
     UNSEEN,
     FileState,
@@ -167,8 +168,12 @@ def _odd_times(files: Iterable[LogFile], *, now: datetime) -> list[str]:
     readable = [f for f in files if f.state in (FileState.NEW, FileState.OK)]
     said = []
     if undated := sum(f.undated for f in readable):
-        said.append(f"{undated} rows have no time, or none from {EARLIEST.year} to {AHEAD.days} days from now, and are "
-                    "left out")
+        said.append(f"{undated} rows have no time, or none from {EARLIEST.year} to {COMES.days} days after their file "
+                    "was read, and are left out")
+    if later := sum(f.later for f in readable):
+        first = min(f.due for f in readable if f.due is not None)
+        said.append(f"{later} rows are more than {AHEAD.days} days ahead, the first of {first:%Y-%m-%d %H:%M} UTC: "
+                    "they count when their time comes")
     ahead = [f.last for f in readable if f.last is not None and f.last > now + CLOCKS]
     if ahead:
         said.append(f"{len(ahead)} files have rows of times to come, up to {max(ahead):%Y-%m-%d %H:%M} UTC: they count "
