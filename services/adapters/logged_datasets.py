@@ -5,6 +5,7 @@ Which of them can be measured is said in services/training/inputs.py; measuring 
 
 import os
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from services.monitor.steps.datasets import Logged
 from services.settings.sections import Dataset
 from services.training.inputs import left_out, measured
 
+MOST_FILES: Final = 5_000  # in a folder that a run logged, whatever they are: all are listed in every pass
 _DEVICES: Final = ("/dev", "/proc", "/sys")
 
 
@@ -32,7 +34,11 @@ class LoggedRows(DatasetRows):
             raise SourceMalformed(f"data set {self.name} leads to a folder of another name. Log a folder that ends in "
                                   ".parquet itself")
         if there.is_dir():
-            return [f for f in sorted(there.rglob("*.parquet")) if f.is_file() and _on_disk(f)]
+            inside = list(islice(there.rglob("*"), MOST_FILES + 1))
+            if len(inside) > MOST_FILES:
+                raise SourceMalformed(f"data set {self.name} is a folder of more than {MOST_FILES:,} files. Log one of "
+                                      "fewer, or name it in a [datasets] section")
+            return [f for f in sorted(inside) if f.suffix == ".parquet" and f.is_file() and _on_disk(f)]
         if there.exists() and not (there.is_file() and _on_disk(there)):
             raise SourceMalformed(f"data set {self.name} is a device or a pipe. Log a file or a folder")
         return [there] if there.exists() else []
@@ -47,7 +53,7 @@ class LoggedDatasets:
 
     def __call__(self) -> Logged:
         """Return the data sets that can be measured, and how many are left out because a run logged so many."""
-        newest = {model: versions[0].run_id for model in self._models if (versions := self._registry.versions(model))}
+        newest = self._registry.newest_runs(self._models)
         logged = self._runs.inputs_of(list(newest.values()))
         found, beyond = [], 0
         for model, run_id in newest.items():

@@ -3,11 +3,11 @@
 What an alias should point at is decided in services/releases; the mirror only says what was seen, and when.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Select, delete, insert, select
+from sqlalchemy import Select, and_, delete, func, insert, select
 
 from services.adapters.ops_db import OpsDb
 from services.adapters.ops_tables.mirror import model_aliases, model_versions
@@ -89,6 +89,16 @@ class RegistryTable:
         """Return a model's versions with their aliases, newest first."""
         query = select(model_versions).where(model_versions.c.model == model)
         return self._read(query.order_by(model_versions.c.number.desc()))
+
+    def newest_runs(self, models: Iterable[str]) -> dict[str, str]:
+        """Return model to the run of its newest version, by one query; a model without versions is not there."""
+        table = model_versions
+        newest = select(table.c.model, func.max(table.c.number).label("number")).where(
+            table.c.model.in_(list(models))).group_by(table.c.model).subquery()
+        query = select(table.c.model, table.c.run_id).join(
+            newest, and_(table.c.model == newest.c.model, table.c.number == newest.c.number)).order_by(table.c.model)
+        with self._db.read() as connection:
+            return {row.model: row.run_id for row in connection.execute(query)}
 
     def version(self, model: str, version: str) -> RegisteredVersion | None:
         """Return one version, or None when the mirror has none such."""

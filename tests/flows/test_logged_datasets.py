@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import event
 
+from services.adapters import logged_datasets
 from services.adapters.incident_table import IncidentTable
 from services.adapters.logged_datasets import LoggedDatasets, LoggedRows
 from services.adapters.measurement_table import MeasurementTable
@@ -104,6 +106,23 @@ def test_inputs_beyond_the_most_of_a_run_are_counted_and_not_measured(house: Hou
     assert len(house.subjects()) == MOST
 
 
+def test_a_pass_asks_the_store_no_more_for_more_models(house: House, db: OpsDb):
+    file = house.folder / "fares.parquet"
+    for day, runs in (("march", ("m2", "m9", "n9")), ("april", ("m10", "n10"))):
+        inputs = (DataInput(name=day, digest="d", source="local", uri=str(file)),)
+        house.runs.mirror([a_raw(run, start=NOW, inputs=inputs) for run in runs], now=NOW)
+    house.registry.replace([
+        RegisteredVersion(model=m, version=str(v), run_id=f"{m}{v}", created_at=NOW, status="", source="")
+        for m in "mnop" for v in (9, 10, 2)], {}, now=NOW)
+    asked: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda _c, _k, words, *_more: asked.append(words))
+    for models in ("m", "mnopq"):
+        asked.clear()
+        found = LoggedDatasets(dict.fromkeys(models, ""), house.registry, house.runs)().datasets
+        assert [d.name for d in found] == [f"{m}-input-april" for m in models if m in "mn"], "of version 10, not 9"
+        assert len([words for words in asked if "SELECT" in words]) == 2
+
+
 def logged(path: Path) -> LoggedRows:
     return LoggedRows("m-input-fares", path, Dataset(path=str(path), role="train", model="m"))
 
@@ -119,6 +138,20 @@ def test_only_files_and_folders_of_a_logged_path_are_read(tmp_path: Path):
     assert part.files == (folder.resolve() / "day" / "a.parquet",)
     assert logged(tmp_path / "*.parquet").parts() == [], "a pattern is a name like any other"
     assert logged(tmp_path / "gone.parquet").parts() == []
+
+
+def test_a_logged_folder_of_ever_so_many_files_is_refused_without_a_look_at_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(logged_datasets, "MOST_FILES", 3)
+    folder = tmp_path / "fares.parquet"
+    (folder / "day").mkdir(parents=True)
+    for name in "ab":
+        pq.write_table(table(n=3), folder / "day" / f"{name}.parquet")
+    assert len(logged(folder).parts()[0].files) == 2
+    (folder / "_SUCCESS").touch()
+    with pytest.raises(OpsError, match=r"m-input-fares is a folder of more than 3 files. Log one of fewer, or name it"):
+        logged(folder).parts()
 
 
 @pytest.mark.parametrize("target", ["/", "/proc/self/status", "/dev/null", "pipe"])
