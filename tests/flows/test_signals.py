@@ -1,6 +1,7 @@
 """From logs on the disk to verdicts: serving, checks and quality through the real steps and a real store."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from services.core.access import Actor, Grant, Role
 from services.core.measurement import Verdict, Why
 from services.core.window import DAY, HOUR, TimeWindow
 from services.errors import NotAllowed, SourceMalformed
+from services.predictions.ledger import FileState
 from services.quality.binary import bin_of
 from services.quality.multiclass import ClassScores
 from tests.conftest import NOW
@@ -186,6 +188,23 @@ def test_labels_that_arrive_restate_history_and_only_their_days(house: SignalHou
     assert house.newest("label_coverage").detail["labelled"] > 3_000
     again = house.run(now=later + timedelta(minutes=10))
     assert again["labels"] == f"{MODEL}: nothing new"
+
+
+@pytest.mark.parametrize("state", [FileState.NEW, FileState.OK])
+def test_a_label_file_known_with_an_impossible_time_is_looked_at_again_and_its_labels_count_once(
+    house: SignalHouse, state: FileState,
+):
+    steps, log = ("profiles", "traffic", "labels"), f"labels:{MODEL}"
+    rows = house.day(3)
+    house.run(only=steps)
+    path, known = next(iter(house.services.log_ledger.files(log).items()))
+    endless = replace(known, state=state, last=datetime.max.replace(tzinfo=UTC))
+    house.services.log_ledger.save(log, [endless], now=NOW)
+    assert "new label files" in house.run(only=steps)["labels"]
+    assert house.services.log_ledger.files(log)[path] == known
+    days = house.services.scores.days(MODEL, TimeWindow(NOW - 5 * DAY, NOW))
+    assert sum(day.coverage.labelled for day in days) == len(rows)
+    assert house.run(only=steps)["labels"] == f"{MODEL}: nothing new"
 
 
 def test_absent_labels_are_not_late_ones(house: SignalHouse):
