@@ -104,7 +104,8 @@ def _structured(line: str) -> list[Bare] | None:
         return None
     flat = dict(_flat(record))
     message = next((flat[k] for k in _MESSAGE_KEYS if k in flat), None)
-    causes = [told for key in _CAUSE_KEYS for told in _told(flat, key)]
+    # Once each: a `stack_trace` is a trace of its own, and the trace of a `stack`.
+    causes = dict.fromkeys(told for key in _CAUSE_KEYS for told in _told(flat, key))
     if message is None and not causes:
         return None
     level = next((flat[k].upper() for k in _LEVEL_KEYS if flat.get(k)), "")
