@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -93,9 +94,9 @@ def examine(timings: Sequence[Timing]) -> TimeReport:
     seen = statistics.detectable(values, before=min(BEFORE, len(values) - LAST), after=LAST, alpha=ALPHA)
     report = replace(report, slow=_slow(runs, logs), detectable=max(seen, MIN_EFFECT))
     step, creep = _step(report, runs, values, logs), _creep(report, runs, values, logs)
-    if step and creep and step.since and not statistics.is_step(logs.tolist(), runs.index(step.since)):
+    if step and creep and not statistics.is_step(logs.tolist(), step[0]):
         return creep  # a slope cut in two looks like a step to a test of two samples
-    return step or creep or _steady(report)
+    return step[1] if step else creep or _steady(report)
 
 
 def _runs(n: int) -> str:
@@ -122,21 +123,46 @@ def _slow(runs: Sequence[Timing], logs: np.ndarray) -> tuple[tuple[str, float, f
     return tuple(found)
 
 
-def _step(report: TimeReport, runs: Sequence[Timing], values: Sequence[float], logs: np.ndarray) -> TimeReport | None:
-    """Return the report of a step, raised by the last runs and dated back to the run where it began."""
+def _step(
+    report: TimeReport, runs: Sequence[Timing], values: Sequence[float], logs: np.ndarray
+) -> tuple[int, TimeReport] | None:
+    """Return where a step was raised by the last runs, and its report, dated back to where their level began."""
     # A step older than the last five is still news until the runs before it have left the comparison.
     starts = [k for k in statistics.changes(logs.tolist()) if len(runs) - k <= BEFORE] or [len(runs) - LAST]
-    found = {start: step for start in reversed(starts) if (step := _step_at(start, report, runs, values))}
+    found = {start: step for start in reversed(starts)
+             if (step := _step_at(start, report, runs, values, before=values[max(0, start - BEFORE) : start]))}
     if not found:
         return None
     last = next(iter(found.values()))
     # Of several changes to the same side the one that two levels fit best is where it began: noise cuts a level in two.
     same = [start for start, step in found.items() if step.change is last.change]
-    return found[min(same, key=lambda start: statistics.off_two_levels(logs.tolist(), start))]
+    raised = min(same, key=lambda start: statistics.off_two_levels(logs.tolist(), start))
+    began, before = _level(raised, [k for k in starts if k > raised], values)
+    dated = _step_at(began, report, runs, values, before=before)
+    return raised, dated if dated and dated.change is last.change else found[raised]
 
 
-def _step_at(start: int, report: TimeReport, runs: Sequence[Timing], values: Sequence[float]) -> TimeReport | None:
-    before, after = values[max(0, start - BEFORE) : start], values[start:]
+def _level(raised: int, later: Sequence[int], values: Sequence[float]) -> tuple[int, Sequence[float]]:
+    """Return where the level of the last runs began, and the runs before it that were not at that level.
+
+    A pipeline that grew slower, recovered and grew slower again has its cause beside the second change.
+    """
+    before = list(values[max(0, raised - BEFORE) : raised])
+    old, new = float(np.median(before)), float(np.median(values[later[-1] if later else raised :]))
+    began = raised
+    for start, end in pairwise([raised, *later]):
+        level = float(np.median(values[start:end]))
+        # Nearer to what it was before, as durations compare: by their ratio.
+        if abs(math.log(level / old)) < abs(math.log(level / new)):
+            before += values[start:end]
+            began = end
+    return began, before[-BEFORE:]
+
+
+def _step_at(
+    start: int, report: TimeReport, runs: Sequence[Timing], values: Sequence[float], *, before: Sequence[float]
+) -> TimeReport | None:
+    after = values[start:]
     if len(before) < ENOUGH - LAST or len(after) < 3:
         return None
     p = min(statistics.shift_p(before, after), statistics.shift_p(before, after[-LAST:]))

@@ -45,6 +45,17 @@ def test_noise_behind_a_step_does_not_move_its_date() -> None:
     assert (found.change, found.since.run_id) == (Change.SLOWER, "r8")
 
 
+@pytest.mark.parametrize(("factor", "change"), [(1.4, Change.SLOWER), (0.6, Change.FASTER)])
+def test_a_step_that_went_back_and_came_again_is_dated_to_the_second_time(factor: float, change: Change) -> None:
+    usual = noisy(29, cv=0.02)
+    runs = timings([s * factor if 10 <= i < 18 or i >= 23 else s for i, s in enumerate(usual)])
+    found = examine([replace(t, git_commit=f"{i:02}" * 20) for i, t in enumerate(runs)])
+    assert (found.change, found.since.run_id, found.last_before.run_id) == (change, "r23", "r22")
+    assert found.effect == pytest.approx(factor - 1, abs=0.03)
+    assert "6 against 15 runs" in found.reason
+    assert found.reason.endswith("; with it: commit 22222222 to 23232323")
+
+
 def test_twice_the_rows_in_twice_the_time_is_no_change() -> None:
     runs = timings([*noisy(20), *(2 * s for s in noisy(8, seed=1))])
     runs = [replace(t, data_rows=1000 if i < 20 else 2000) for i, t in enumerate(runs)]
