@@ -44,18 +44,22 @@ class RunTable:
     def _upsert_chunk(self, chunk: Sequence[Read]) -> int:
         ids = [r.run.run_id for r in chunk]
         with self._db.write() as connection:
-            known = {row.run_id: row.digest for row in connection.execute(
-                select(runs.c.run_id, runs.c.digest).where(runs.c.run_id.in_(ids)))}
-            same = [r for r in chunk if known.get(r.run.run_id) == r.digest]
-            fresh = [r for r in chunk if known.get(r.run.run_id) != r.digest]
+            known = {row.run_id: row for row in connection.execute(
+                select(runs.c.run_id, runs.c.digest, runs.c.deleted).where(runs.c.run_id.in_(ids)))}
+            same = [r for r in chunk if r.run.run_id in known and known[r.run.run_id].digest == r.digest]
             if same:
                 connection.execute(update(runs).where(runs.c.run_id.in_([r.run.run_id for r in same]))
                                    .values(as_of=same[0].run.as_of))
-            if not fresh:
-                return 0
-            self._put(connection, runs, COLUMNS, [run_row(r) for r in fresh])
-            self._put(connection, run_values, ("run_id", "body"), [(r.run.run_id, r.values) for r in fresh])
-        return len(fresh)
+            # Marked because MLflow did not tell them, which is no change of what it says when it does so again.
+            back = [r.run.run_id for r in same if known[r.run.run_id].deleted and not r.run.deleted]
+            if back:
+                connection.execute(update(runs).where(runs.c.run_id.in_(back)).values(deleted=False))
+            done = {r.run.run_id for r in same}
+            fresh = [r for r in chunk if r.run.run_id not in done]
+            if fresh:
+                self._put(connection, runs, COLUMNS, [run_row(r) for r in fresh])
+                self._put(connection, run_values, ("run_id", "body"), [(r.run.run_id, r.values) for r in fresh])
+        return len(fresh) + len(back)
 
     def _put(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: list[tuple[object, ...]]

@@ -181,6 +181,18 @@ def test_a_run_gone_for_good_is_marked_at_the_nightly_comparison(house: House, n
     assert house.runs.get("r07").deleted
 
 
+@pytest.mark.parametrize("gone", ["r07", "open"])
+def test_a_run_that_was_gone_and_is_back_as_it_was_counts_again(house: House, now: datetime, gone: str) -> None:
+    house.source.put(a_raw("open", start=now - H, status="RUNNING"))
+    house.mirror.run(now=now + MIN)
+    kept = house.source.runs.pop(gone)  # a permission that was taken away, a backup that was played back
+    house.mirror.run(now=now + DAY + MIN)
+    assert house.runs.get(gone).deleted
+    house.source.runs[gone] = kept
+    house.mirror.run(now=now + 2 * DAY + 2 * MIN)
+    assert not house.runs.get(gone).deleted
+
+
 def test_an_open_run_that_disappears_is_marked_at_once(house: House, now: datetime) -> None:
     house.source.put(a_raw("gone", start=now, status="RUNNING"))
     house.mirror.run(now=now + MIN)
