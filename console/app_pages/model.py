@@ -59,7 +59,8 @@ def draw_panels(found: queries.Panels, span: TimeWindow) -> None:
     draw_panel("Predictions", "Predictions per step, failed ones in red, the usual number dashed",
                charts.volume(found.served.buckets, frame), served, "No prediction in this time range.")
     draw_panel("Latency, p95 in ms", "95% of answers were at least this fast; the usual p95 dashed",
-               charts.latency(p95, usual, frame), p95, "No answer was timed in this time range.")
+               charts.latency(p95, usual, frame), [r for r in p95 if r["ms"] is not None],
+               "No answer was timed in this time range.")
     draw_panel("Drift against training, times its alarm", "How far the column that moved most went; 1 is its alarm",
                charts.moved(found.moved, frame), found.moved, "Nothing to compare: no baseline, or no closed step.")
     draw_panel("Faulty values above the usual share, worst column",

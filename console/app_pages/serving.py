@@ -76,7 +76,7 @@ with cards.guard("traffic"):
             sentence += f"; p95 was {text.number(past.whole.latency.quantile(0.95), 'ms')} a week before"
         text.section("Latency")
         text.sentence(f"{sentence}.")
-        if served.quantiles:
+        if any(row["ms"] is not None for row in served.quantiles):
             charting.draw(charts.latency(served.quantiles, usual, charting.palette(),
                                          before=queries.p95_then(past, back)), alt=sentence)
         text.section("Volume")

@@ -6,7 +6,7 @@ from typing import Any, Final
 import altair as alt
 
 from console.charts.layers import layers
-from console.charts.theme import Palette, data, earlier, time_axis
+from console.charts.theme import Palette, data, earlier, halo, time_axis
 from services.quota.history import UNATTRIBUTED, History
 
 _EDGE: Final = "step-after"
@@ -32,7 +32,7 @@ def usage(found: History, colours: Palette, *, forecast: Sequence[Mapping[str, A
         x=time_axis(), y=alt.Y("used:Q", stack="zero", axis=alt.Axis(title=unit, tickCount=5)),
         color=alt.Color("pipeline:N", sort=list(found.pipelines), legend=alt.Legend(
             title=None, columns=legend_columns, columnPadding=10 if legend_columns <= 2 else 36),
-                        scale=alt.Scale(domain=list(found.pipelines), range=[*shades, colours.line])),
+                        scale=alt.Scale(domain=list(found.pipelines), range=[*shades, colours.pale])),
         order=alt.Order("order:Q"),
         tooltip=[alt.Tooltip("pipeline:N"), alt.Tooltip("used:Q", title=f"mean use, {unit}", format=",.3~f"),
                  alt.Tooltip("at:T", title=f"{found.grain} from", format="%a %d %b %H:%M")],
@@ -72,10 +72,7 @@ def _limit(rows: Sequence[Mapping[str, Any]], colours: Palette, unit: str) -> li
         tooltip=[alt.Tooltip("limit:Q", title=f"limit, {unit}"), alt.Tooltip("at:T")])
     last = [{**rows[-1], "words": f"limit {rows[-1]['limit']:,.4g} {unit}"}]
     words = alt.Chart(data(last)).encode(x=time_axis(), y=alt.Y("limit:Q"), text=alt.Text("words:N"))
-    look: dict[str, Any] = {"align": "right", "baseline": "bottom", "dy": -4, "fontSize": 12}
-    # A halo in the paper's colour keeps the words legible over the stack.
-    return [rule, words.mark_text(**look, color=colours.paper, stroke=colours.paper, strokeWidth=6),
-            words.mark_text(**look, color=colours.failing)]
+    return [rule, *halo(words, colours, "failing", align="right", dy=-4)]
 
 
 def _fan(rows: Sequence[Mapping[str, Any]], colours: Palette, unit: str) -> list[Any]:

@@ -50,6 +50,12 @@ class Palette:
         """Return the colour of a status role, such as `failing`."""
         return str(getattr(self, role))
 
+    @property
+    def pale(self) -> str:
+        """The grey of a surface that belongs to nobody: between paper and `unsure`, seen in both themes."""
+        channels = [(int(self.paper[i:i + 2], 16) + int(self.unsure[i:i + 2], 16)) // 2 for i in (1, 3, 5)]
+        return f"#{''.join(f'{c:02X}' for c in channels)}"
+
 
 LIGHT: Final = Palette(
     paper="#FCFCFA", panel="#F4F4F0", ink="#1B1E22", faint="#5F666E", line="#E2E2DC", accent="#2B5C8A",
@@ -96,9 +102,10 @@ def _look(colours: Palette) -> str:
     return json.dumps(look.to_dict())
 
 
-def time_axis(field: str = "at", *, title: str | None = None) -> alt.X:
-    """Return the time axis: left to right, in the viewer's zone, with no grid."""
-    return alt.X(f"{field}:T", axis=alt.Axis(title=title, labelOverlap=True, tickCount=6, format=TICKS))
+def time_axis(field: str = "at", *, title: str | None = None, spans: bool = False) -> alt.X:
+    """Return the time axis: left to right, in the viewer's zone, with no grid; `spans` where a bar has an end too."""
+    return alt.X(f"{field}:T", bin="binned" if spans else alt.Undefined,
+                 axis=alt.Axis(title=title, labelOverlap=True, tickCount=6, format=TICKS))
 
 
 def tips(*fields: str) -> list[alt.Tooltip]:
@@ -111,10 +118,15 @@ def threshold(value: float, label: str, colours: Palette, *, role: str = "failin
     limit = alt.Data(values=[{"limit": value, "label": label}])
     rule = alt.Chart(limit).mark_rule(strokeDash=[5, 4], strokeWidth=1.4, color=colours.of(role)).encode(
         y=alt.Y("limit:Q"))
-    words = alt.Chart(limit).mark_text(
-        align="left", baseline="bottom", dx=4, dy=-3, color=colours.of(role), fontSize=12
-    ).encode(y=alt.Y("limit:Q"), x=alt.XValue(0), text=alt.Text("label:N"))
-    return layers(rule, words)
+    return layers(rule, *halo(alt.Chart(limit).encode(y=alt.Y("limit:Q"), x=alt.XValue(0), text=alt.Text("label:N")),
+                              colours, role, align="left", dx=4, dy=-3))
+
+
+def halo(words: alt.Chart, colours: Palette, role: str, **place: Any) -> list[Any]:
+    """Return words in a colour over a seam of paper, which keeps them legible whatever they stand on."""
+    look: dict[str, Any] = {"baseline": "bottom", "fontSize": 12, **place}
+    return [words.mark_text(**look, color=colours.paper, stroke=colours.paper, strokeWidth=6),
+            words.mark_text(**look, color=colours.of(role))]
 
 
 def band(rows: Sequence[Mapping[str, Any]], colours: Palette, *, at: str = "at", low: str = "low",

@@ -35,9 +35,9 @@ def durations(
     base = alt.Chart(data(rows)).encode(x=time_axis())
     dots = base.mark_point(filled=True, size=54, opacity=0.9).encode(
         y=alt.Y("minutes:Q", title=unit, scale=scale, axis=alt.Axis(tickCount=4) if wide else alt.Axis()),
-        color=alt.Color("state:N", legend=None, scale=alt.Scale(
+        color=alt.Color("state:N", title=None, scale=alt.Scale(
             domain=states, range=[colours.accent, colours.failing, colours.unsure])),
-        shape=alt.Shape("state:N", legend=None, scale=alt.Scale(domain=states, range=["circle", "square", "diamond"])),
+        shape=alt.Shape("state:N", title=None, scale=alt.Scale(domain=states, range=["circle", "square", "diamond"])),
         tooltip=[alt.Tooltip("name:N"), alt.Tooltip("pipeline:N"), alt.Tooltip("status:N"),
                  alt.Tooltip("minutes:Q", format=".3g", title=unit), alt.Tooltip("at:T", format="%d %b %Y %H:%M"),
                  alt.Tooltip("class:N", title="failure"), alt.Tooltip("slow:N"), alt.Tooltip("rows:Q", format=",")],

@@ -62,11 +62,11 @@ def served(model: str, environment: str, start: datetime, end: datetime) -> Serv
     for bucket in window.buckets(grain):
         some = total(by.get(bucket.start, []))
         expected = known.expected(TimeWindow(bucket.start, min(bucket.end, end)))
-        buckets.append({"at": bucket.start, "rows": some.rows, "failed": some.failed, "expected": expected})
+        buckets.append({"at": bucket.start, "end": bucket.end, "rows": some.rows, "failed": some.failed,
+                        "expected": expected})
         for name, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
             value = some.latency.quantile(q)
-            if value is not None:
-                quantiles.append({"at": bucket.start, "quantile": name, "ms": round(value, 2)})
+            quantiles.append({"at": bucket.start, "quantile": name, "ms": None if value is None else round(value, 2)})
     versions = []
     for version in sorted({t.version for t in inside}):
         mine = total(t for t in inside if t.version == version)
@@ -121,7 +121,7 @@ def scored(model: str, environment: str, slice_: str, start: datetime, end: date
             kind = "realised" if some[0].mature(maturity, now=now) else "immature"
             series.append({"at": moment, "kind": kind, "value": metric.value, "low": metric.low, "high": metric.high})
         c = whole.coverage
-        coverage += [{"at": moment, "state": state, "n": n} for state, n in
+        coverage += [{"at": moment, "end": moment + DAY, "state": state, "n": n} for state, n in
                      (("labelled", c.labelled), ("waiting", c.waiting), ("never", c.never))]
     return Scored(series=series, coverage=coverage)
 

@@ -1,5 +1,6 @@
 """Serving, Data, Quality and Validation: empty, with data, and with clicks that are refused or done."""
 
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -39,11 +40,11 @@ def measured(name: str, verdict: Verdict, reason: str, **more: object) -> Measur
                           "reason": reason, **more})  # type: ignore[arg-type]
 
 
-def traffic(console: Console) -> None:
+def traffic(console: Console, *, silent: range = range(0)) -> None:
     counts = {bin_of(12.0): 30, bin_of(40.0): 5}
     hours = [Traffic(model=MODEL, environment="production", version="3", variant="champion", hour=floor_to(NOW, HOUR)
                      - k * HOUR, rows=36, failed=1, errors={"TimeoutError": 1}, last=NOW, latency=Latency.of(counts))
-             for k in range(24 * 9)]
+             for k in range(24 * 9) if k not in silent]
     console.services.traffic.replace_hours(MODEL, [], hours)
 
 
@@ -68,6 +69,16 @@ def test_serving_shows_verdicts_latency_volume_and_errors(console: Console):
     assert not page.exception
     assert "slow: p95 40 ms against 12 ms usual" in shown
     assert "TimeoutError" in shown
+
+
+def test_hours_without_a_request_are_a_gap_in_the_latency_and_no_slope(console: Console):
+    traffic(console, silent=range(4, 8))
+    page = console.open("serving", model=MODEL, window="24h")
+    spec = json.loads(page.get("vega_lite_chart")[0].proto.spec)
+    rows = [row for layer in spec["layer"] for row in layer["data"].get("values", []) if row.get("quantile") == "p95"]
+    assert sum(row["ms"] is None for row in rows) == 4
+    assert len(rows) == 24
+    assert all("interpolate" not in layer["mark"] for layer in spec["layer"] if layer.get("mark", {}).get("point"))
 
 
 def test_serving_shows_failed_requests_with_their_trace_escaped(console: Console):
@@ -298,11 +309,12 @@ def test_the_charts_of_the_signals_are_drawn_from_rows():
     at = [NOW - k * HOUR for k in range(3)]
     made: list[Callable[[], object]] = [
         lambda: charts.latency([{"at": t, "quantile": "p95", "ms": 4.0} for t in at], None, LIGHT),
-        lambda: charts.latency([{"at": t, "quantile": "p95", "ms": 4.0} for t in at], 5.0, LIGHT),
-        lambda: charts.volume([{"at": t, "rows": 3, "failed": 0, "expected": None} for t in at], LIGHT),
+        lambda: charts.latency([{"at": at[0], "quantile": "p95", "ms": None}], 5.0, LIGHT),
+        lambda: charts.volume([{"at": t, "end": t + HOUR, "rows": 3, "failed": 0, "expected": None} for t in at],
+                              LIGHT),
         lambda: charts.quality([{"at": at[0], "kind": "realised", "value": 0.7, "low": 0.6, "high": 0.8}], None, "",
                                "auc", LIGHT),
-        lambda: charts.coverage([{"at": at[0], "state": "labelled", "n": 3}], LIGHT),
+        lambda: charts.coverage([{"at": at[0], "end": at[0] + HOUR, "state": "labelled", "n": 3}], LIGHT),
         lambda: charts.calibration([{"predicted": 0.2, "observed": 0.3, "n": 4.0}], LIGHT),
     ]
     for chart in made:

@@ -39,6 +39,11 @@ def test_every_text_colour_is_readable_on_both_grounds(colours, role):
 
 
 @pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK])
+def test_what_belongs_to_nobody_is_seen_in_a_chart_and_stays_behind_the_rest(colours):
+    assert 1.8 <= contrast(colours.pale, colours.paper) < contrast(colours.unsure, colours.paper)
+
+
+@pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK])
 def test_the_words_on_a_primary_button_are_readable(colours):
     css = (CONSOLE / "widgets" / "style.css").read_text()
     assert re.search(r'stBaseButton-primary"\]:enabled p \{ color: var\(--il-paper\); \}', css)
