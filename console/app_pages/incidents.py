@@ -30,7 +30,7 @@ def draw_list() -> None:
         for incident in found:
             status.line(
                 incident_view.mark(incident, now), incident.subject, what(incident), since=incident.opened_at, now=now,
-                kind=" ".join(p for p in (str(incident.severity), str(incident.pipeline), incident.environment) if p),
+                kind=" · ".join(p for p in (str(incident.severity), str(incident.pipeline), incident.environment) if p),
                 hint=f"{incident.acknowledged_by} is on it" if incident.acknowledged_by else "", to="incidents",
                 params={"incident": incident.id})
 

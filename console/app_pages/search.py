@@ -11,11 +11,19 @@ from console.widgets.status import span
 now = session.now()
 wanted = state.get("q")
 text.header(f"Search: {wanted}" if wanted else "Search", as_of=now, now=now)
+
+
+def looked() -> None:
+    """Look for what was written on the page itself: on a phone the field at the left is out of sight."""
+    state.put("q", str(st.session_state["look-for"]).strip())
+
+
+if st.session_state.get("look-for", "").strip() != wanted:
+    st.session_state["look-for"] = wanted
+st.text_input("Look for", key="look-for", on_change=looked, max_chars=120,
+              placeholder="a run id, a version, an incident, a pipeline or a feature")
 found = queries.find(wanted)
-if not wanted:
-    cards.empty(cards.Nothing.FILTERED, "Nothing was looked for",
-                "write a run id, a version, an incident, a pipeline or a feature into the field at the left")
-elif not found:
+if wanted and not found:
     cards.empty(cards.Nothing.FILTERED, f"Nothing here is called {wanted}",
                 "a run is found by the first characters of its id, everything else by a part of its name")
 with st.container(gap=None, key="il-lines-search"):

@@ -87,7 +87,7 @@ def _incident(incident: Incident, moment: datetime, suspect: str) -> Row:
     held = f"{incident.acknowledged_by} is on it" if incident.acknowledged_by else ""
     return Row(
         state="silenced" if incident.silenced(moment) else Verdict.FAIL, subject=incident.subject,
-        kind=_kind(" ".join(p for p in (str(incident.severity), str(incident.pipeline), incident.environment) if p),
+        kind=_kind(" · ".join(p for p in (str(incident.severity), str(incident.pipeline), incident.environment) if p),
                    incident.subject),
         words=what(incident), since=incident.opened_at, hint=" · ".join(p for p in (suspect, held) if p),
         incident=incident)
@@ -95,7 +95,7 @@ def _incident(incident: Incident, moment: datetime, suspect: str) -> Row:
 
 def _thing(line: Line) -> Row:
     return Row(state=line.verdict, subject=line.subject, words=line.reason, since=line.since, line=line,
-               kind=_kind(f"{line.pipeline} {line.environment}".strip(), line.subject))
+               kind=_kind(" · ".join(p for p in (str(line.pipeline), line.environment) if p), line.subject))
 
 
 def _kind(words: str, subject: str) -> str:
@@ -122,7 +122,7 @@ def halted(moment: datetime) -> Row | None:
     if since is None:
         return None
     words = stopped(services.sources, every=every, now=moment)
-    return Row(state=Verdict.ERROR, subject="monitor", kind="page monitor", words=words, since=since,
+    return Row(state=Verdict.ERROR, subject="monitor", kind="page · monitor", words=words, since=since,
                hint="what follows is as it was then")
 
 

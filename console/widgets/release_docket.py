@@ -70,7 +70,7 @@ def _changes(found: Detail, now: datetime) -> list[Html]:
     if others:
         lines.append(_more(_other_changes(others)))
     lines.append(_more(f"“{release.reason}”: {release.proposer_label}, {text.when(release.created_at, now=now)}. "
-                       f"Plan {release.plan.name}: {release.plan.describe()}.".replace(" %", "\u00a0%")))
+                       f"Plan {release.plan.name}: {release.plan.describe()}."))
     return lines
 
 
@@ -86,7 +86,7 @@ def _moved(change: Mapping[str, Any]) -> Html:
     said = "" if not (way_ and numbers) else "better" if (new - old) * way_ > 0 else "worse"
     if change.get("interval"):
         low, high = change["interval"]
-        ends = f"95 %: {_short(low)} to {_short(high)}"
+        ends = f"95%: {_short(low)} to {_short(high)}"
         said = f"{ends}, so perhaps no difference" if numbers and low <= old <= high else f"{said}, {ends}".lstrip(", ")
     return el("span", f"{name} {_short(old)} → {_short(new)}" + (f" ({said})" if said else ""))
 
@@ -179,9 +179,9 @@ def _traffic(found: Detail, now: datetime) -> list[Html]:
     if release.state not in HOLDING | {State.COMPLETED}:
         expiry = release.expires_at if release.state in {State.AWAITING_START, State.SCHEDULED} else None
         return [_lead("None yet. It expires ", text.when(expiry, now=now), ", if it has not begun.")] if expiry else []
-    seen = f"{place.observed.get(release.version, 0.0):g} %" if place.observed_at else "not yet"
+    seen = f"{place.observed.get(release.version, 0.0):g}%" if place.observed_at else "not yet"
     at = text.when(place.observed_at, now=now) if place.observed_at else ""
-    lines = [_lead("Wanted ", el("b", f"{release.weight_pct:g} %"), f" for v{release.version} · read back ",
+    lines = [_lead("Wanted ", el("b", f"{release.weight_pct:g}%"), f" for v{release.version} · read back ",
                    el("b", seen), " ", el("span", at, cls="il-faint"))]
     mine = place.release_id == release.id
     if mine:

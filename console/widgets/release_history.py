@@ -1,7 +1,8 @@
 """How a release went: wanted and observed share over time, who did what, what the monitor carried out."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import streamlit as st
 
@@ -24,7 +25,7 @@ def rollout(found: Detail, now: datetime) -> None:
         return
     text.section("Rollout")
     last = {**wanted[-1], "at": now.isoformat()} if found.place.release_id == release.id else wanted[-1]
-    text.sentence(f"Wanted {release.weight_pct:g} % for v{release.version}; the target showed "
+    text.sentence(f"Wanted {release.weight_pct:g}% for v{release.version}; the target showed "
                   f"{split_text(found.place.observed)} when last asked.")
     charting.draw(charts.rollout([*wanted, last], seen, charting.palette()), height=160,
                   alt=f"Share of v{release.version}: {len(wanted)} changes wanted, {len(seen)} read back")
@@ -35,7 +36,7 @@ def timeline(found: Detail) -> None:
     text.section("Timeline")
     tables.table(
         [{"at": row.at, "who": row.label, "what": row.action, "why": row.reason,
-          "state": f"{row.detail.get('from', '')} → {row.detail.get('to', '')}" if "to" in row.detail else ""}
+          "state": _moved(row.detail)}
          for row in found.timeline],
         [tables.Column("at", "time"), tables.Column("who"), tables.Column("what"), tables.Column("why"),
          tables.Column("state")],
@@ -48,6 +49,14 @@ def timeline(found: Detail) -> None:
                 [tables.Column("n", "number"), tables.Column("operation"), tables.Column("state"),
                  tables.Column("said"), tables.Column("tries", "number"), tables.Column("at", "time")],
                 alt="Operations in order", name="operations", export=False)
+
+
+def _moved(detail: Mapping[str, Any]) -> str:
+    """Return from which state to which a release went; a signature that is not the last one leaves it where it is."""
+    if "to" not in detail:
+        return ""
+    before, after = detail.get("from", ""), detail["to"]
+    return f"stays {after}" if before == after else f"{before} → {after}"
 
 
 _MOVES: Final = frozenset({str(d) for d in (Do.DEPLOY, Do.BEGIN_STEP, Do.PROMOTE, Do.ROLL_BACK, Do.CONFIRM_ROLLBACK)})

@@ -20,7 +20,7 @@ def judged(found: Detail) -> None:
     tables.table([_look(looked) for looked in newest.values()], columns, alt="Newest look at each metric",
                  name="looks", export=False)
     text.note("E grows while the candidate looks worse; reaching the limit rolls it back. It may be looked at after "
-              "every request and still wrongs a harmless candidate in at most 5 % of releases.")
+              "every request and still wrongs a harmless candidate in at most 5% of releases.")
     if Metric.PAIRS in newest:
         _pairs(newest[Metric.PAIRS].look)
     with st.expander(f"All {len(found.looks)} looks"):

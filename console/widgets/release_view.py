@@ -65,8 +65,8 @@ def evidence(found: Detail) -> None:
         text.section("Candidate against champion")
         sure = any(change.get("interval") for change in shown["changes"])
         tables.table([{**change, "champion": _moment(change["champion"]), "candidate": _moment(change["candidate"]),
-                       "95 %": _ends(change.get("interval"))} for change in shown["changes"]],
-                     ["what", "name", "champion", "candidate", *(["95 %"] if sure else [])],
+                       "95%": _ends(change.get("interval"))} for change in shown["changes"]],
+                     ["what", "name", "champion", "candidate", *(["95%"] if sure else [])],
                      alt="What differs between candidate and champion", name="changes")
     with st.expander("Model card"):
         card = shown["candidate"]

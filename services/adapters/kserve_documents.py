@@ -150,7 +150,7 @@ def with_version(service: Service, version: str, uri: str) -> dict[str, Any]:
     """
     share = service.traffic.get(service.ready, 0.0) if service.ready == service.created else 0.0
     if 0 < share < 100:
-        raise Refused(f"version {service.version} has {share:g} % as canary: KServe serves two revisions at most. End "
+        raise Refused(f"version {service.version} has {share:g}% as canary: KServe serves two revisions at most. End "
                       f"that release before version {version} is loaded")
     known = {**service.revisions, **({service.ready: service.version} if service.ready == service.created else {})}
     kept = {r: known[r] for r in (service.rolled_out, service.previous, service.ready) if r in known}

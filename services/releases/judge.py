@@ -50,7 +50,7 @@ def sample_ratio(spans: Sequence[Span]) -> Look:
     wrong = log_e >= log(threshold)
     last = spans[-1] if spans else None
     seen = last.n_candidate / max(1, last.n_candidate + last.n_champion) if last else 0.0
-    said = f"{seen:.1%} of {last.n_candidate + last.n_champion} requests, wanted {last.weight_pct:g} %" if last else ""
+    said = f"{seen:.1%} of {last.n_candidate + last.n_champion} requests, wanted {last.weight_pct:g}%" if last else ""
     verdict = Verdict.FAIL if wrong else Verdict.PASS if total_a + total_b else Verdict.INCONCLUSIVE
     return Look(
         metric=Metric.SAMPLE_RATIO, verdict=verdict, n_champion=total_a, n_candidate=total_b,

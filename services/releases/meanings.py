@@ -40,7 +40,7 @@ _OF_ONE: Final[dict[str, Meaning]] = {
         "whether a fact about the candidate lets it go on",
         "its value against its limit; required ones that fail, or were not run, stop the release",
         "MLflow's registry and artefacts, the validation of the same files against the same champion"),
-    "95 %": Meaning(
+    "95%": Meaning(
         "how far a difference of metrics may be off",
         "95% interval of the difference on the same rows; where it holds no difference, perhaps there is none",
         "run of the version, validation"),

@@ -59,10 +59,10 @@ class Plan:
         return {name: value for name, value in found.items() if value or name not in {"through", "needs_labels"}}
 
     def describe(self) -> str:
-        """Return the plan as one line, such as `staging, shadow, 10 %, 50 %, then 100 %`."""
-        parts = [*self.through, *(["shadow"] if self.shadow_pct else []), *(f"{s.weight_pct:g} %" for s in self.steps)]
+        """Return the plan as one line, such as `staging, shadow, 10%, 50%, then 100%`."""
+        parts = [*self.through, *(["shadow"] if self.shadow_pct else []), *(f"{s.weight_pct:g}%" for s in self.steps)]
         ready = [] if self.steps or self.shadow_pct else ["load beside the champion"]
-        return f"{', '.join([*parts, *ready])}, then 100 %"
+        return f"{', '.join([*parts, *ready])}, then 100%"
 
 
 DIRECT: Final = Plan(name="direct")
@@ -159,7 +159,7 @@ def valid(plan: Plan) -> Plan:
     if len(set(plan.through)) < len(plan.through):
         raise PlanRefused(f"plan {plan.name}: passes an environment twice: {', '.join(plan.through)}")
     if plan.deadline_s <= 0 or plan.soak_s < 0 or not 0 <= plan.shadow_pct <= 100:
-        raise PlanRefused(f"plan {plan.name}: needs a deadline, a soak of at least 0 s, a mirror between 0 and 100 %")
+        raise PlanRefused(f"plan {plan.name}: needs a deadline, a soak of at least 0 s, a mirror between 0 and 100%")
     return plan
 
 

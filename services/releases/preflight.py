@@ -35,7 +35,7 @@ class Preflight:
         if self.duration_s == inf:
             return "No request arrived lately: a canary there would stay unsure, and people would have to decide."
         took = span_text(timedelta(seconds=self.duration_s))
-        return (f"At {self.per_hour:,.0f} requests/h and {self.weight_pct:g} %, two points more errors show after "
+        return (f"At {self.per_hour:,.0f} requests/h and {self.weight_pct:g}%, two points more errors show after "
                 f"about {self.requests:,} canary requests: {took}.")
 
 

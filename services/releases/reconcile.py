@@ -67,9 +67,9 @@ def same_split(wanted: Mapping[str, float], seen: Mapping[str, float]) -> bool:
 
 
 def split_text(weights: Mapping[str, float]) -> str:
-    """Return a split as people read it: `v11 90 %, v12 10 %`."""
+    """Return a split as people read it: `v11 90%, v12 10%`."""
     shares = sorted(((w, v) for v, w in weights.items() if w), reverse=True)
-    return ", ".join(f"v{version} {weight:g} %" for weight, version in shares) or "nothing"
+    return ", ".join(f"v{version} {weight:g}%" for weight, version in shares) or "nothing"
 
 
 def _load(pending: PendingOp, target: DeploymentTarget) -> Attempt:

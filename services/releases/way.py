@@ -27,7 +27,7 @@ class Stop:
 
 _BEGIN: Final[Mapping[State, str]] = {
     State.DRAFT: "proposed", State.GATING: "gates", State.AWAITING_START: "approval", State.SCHEDULED: "load",
-    State.DEPLOYING: "load", State.SHADOW: "shadow", State.AWAITING_PROMOTE: "100 %", State.PROMOTING: "100 %",
+    State.DEPLOYING: "load", State.SHADOW: "shadow", State.AWAITING_PROMOTE: "100%", State.PROMOTING: "100%",
     State.SOAKING: "soak", State.COMPLETED: "done",
 }
 
@@ -35,11 +35,11 @@ _BEGIN: Final[Mapping[State, str]] = {
 def stops(release: Release) -> list[str]:
     """Return the names of the stops, from the plan."""
     if release.kind is not Kind.ROLLOUT:
-        return ["proposed", "100 %", "done"]
+        return ["proposed", "100%", "done"]
     plan = release.plan
     return [
         "proposed", *plan.through, "gates", "approval", "load", *(["shadow"] if plan.shadow_pct else []),
-        *(f"{step.weight_pct:g} %" for step in plan.steps), "100 %", *(["soak"] if plan.soak_s else []), "done",
+        *(f"{step.weight_pct:g}%" for step in plan.steps), "100%", *(["soak"] if plan.soak_s else []), "done",
     ]
 
 
@@ -60,7 +60,7 @@ def _place(release: Release, names: list[str], state: State) -> int:
     """Return the stop that a state belongs to."""
     if state in {State.BAKING, State.PAUSED, State.AWAITING_STEP} and release.kind is Kind.ROLLOUT:
         # Waiting for the first step is still the stop before it: no share was taken yet.
-        share = f"{release.plan.steps[release.step].weight_pct:g} %" if release.step >= 0 else "shadow"
+        share = f"{release.plan.steps[release.step].weight_pct:g}%" if release.step >= 0 else "shadow"
         return names.index(share) if share in names else names.index("load")
     name = _BEGIN.get(state, "proposed")
     return names.index(name) if name in names else 0

@@ -122,3 +122,13 @@ def test_the_page_knows_when_there_is_news(console):
                                               message="1 run read"))
     watermark.clear()
     assert watermark() != before
+
+
+def test_the_search_page_has_a_field_of_its_own_because_a_phone_hides_the_one_at_the_left(console):
+    page = console.open("search")
+    page.text_input(key="look-for").input(" drift ").run()
+    assert page.query_params["q"] in ("drift", ["drift"])
+    words = console.words(page)
+    assert "Search: drift" in words
+    assert "Drift" in words
+    assert page.text_input(key="look-for").value.strip() == "drift"

@@ -43,7 +43,7 @@ def test_with_no_incident_the_page_says_so_and_where_unsure_things_stand(console
 def test_an_open_incident_is_listed_with_its_title(console):
     fail(console)
     words = console.words(console.open("incidents"))
-    assert "flight-delay page serving production p95 is 412 ms, limit 250" in words
+    assert "flight-delay page · serving · production p95 is 412 ms, limit 250" in words
 
 
 def test_one_incident_shows_its_evidence_runbook_and_history(console):

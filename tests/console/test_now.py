@@ -89,7 +89,7 @@ def test_a_monitor_that_stopped_leaves_nothing_fine(console):
     console.services.measurements.save([measured("flight-delay", Verdict.PASS, "p95 12 ms, limit 250", minutes=20)])
     passed(console, 20)
     words = console.words(console.open("now"))
-    assert "monitor error monitor page monitor the monitor made its last pass 20 min ago" in words
+    assert "monitor error monitor page · monitor the monitor made its last pass 20 min ago" in words
     assert "start interlock monitor" in words
     assert "1 unsure" in words
     assert "1 fine" not in words
@@ -100,7 +100,7 @@ def test_a_monitor_that_stopped_stands_among_the_incidents_though_nobody_could_o
     console.services.measurements.save([measured("flight-delay", Verdict.PASS, "p95 12 ms, limit 250", minutes=20)])
     passed(console, 20)
     words = console.words(console.open("incidents"))
-    assert "monitor error monitor page monitor the monitor made its last pass 20 min ago" in words
+    assert "monitor error monitor page · monitor the monitor made its last pass 20 min ago" in words
     assert "No incident is open" not in words
 
 
@@ -120,7 +120,7 @@ def test_an_incident_stands_above_what_has_none_with_what_came_before_it(console
     fail(console)
     console.services.measurements.save([measured("air-time", Verdict.WARN, "p95 200 ms, limit 250")])
     words = console.words(console.open("now", persona="on-call"))
-    assert "flight-delay page serving production p95 is 412 ms, limit 250" in words
+    assert "flight-delay page · serving · production p95 is 412 ms, limit 250" in words
     assert "after version 12 took 25% of production" in words
     assert words.index("p95 is 412 ms") < words.index("p95 200 ms")
     assert words.count("p95 is 412 ms, limit 250") == 1

@@ -50,6 +50,7 @@ def test_two_approvers_sign_promote_and_on_call_rolls_back_through_the_page(cons
         assert "What changes" in console.words(page)
         page = click(console, page, "Approve start")
         assert f"{release.id}: signed for start" in console.words(page)
+        assert "stays awaiting start" in console.words(page), "the first of two signatures moves nothing"
     house.run()
     st.cache_data.clear()
     assert house.store.get(release.id).state is State.AWAITING_PROMOTE
@@ -120,7 +121,7 @@ def test_the_list_shows_what_waits_and_what_is_served(console, house):
     assert f"{MODEL} v2 → production" in words
     assert "0 of 2 signed for start" in words
     assert release.id in words
-    assert "v1 100 %" in words
+    assert "v1 100%" in words
 
 
 def test_a_release_that_waits_for_approval_is_not_called_fine(console, house):
@@ -140,11 +141,11 @@ def test_metrics_are_rounded_in_what_changes(console, house):
 def test_a_metric_says_how_far_it_may_be_off_by_chance(console, house):
     house.registry.overwrite(MODEL, "2", metrics={"auc": 0.79, "auc_low": 0.75, "auc_high": 0.83})
     words = console.words(console.open("releases", persona="approver-1", release=propose(house).id))
-    assert "auc 0.781 → 0.79 (95 %: 0.75 to 0.83, so perhaps no difference)" in words
+    assert "auc 0.781 → 0.79 (95%: 0.75 to 0.83, so perhaps no difference)" in words
     assert "auc_low" not in words.split("Model card")[0]
     house.registry.overwrite(MODEL, "3", metrics={"auc": 0.84, "auc_low": 0.81, "auc_high": 0.87})
     words = console.words(console.open("releases", persona="approver-1", release=propose(house, "3").id))
-    assert "auc 0.781 → 0.84 (better, 95 %: 0.81 to 0.87)" in words
+    assert "auc 0.781 → 0.84 (better, 95%: 0.81 to 0.87)" in words
 
 
 def test_the_first_screen_answers_what_how_sure_and_what_if_before_the_buttons(console, house):

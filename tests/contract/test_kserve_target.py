@@ -105,7 +105,7 @@ def test_replicas_are_those_the_status_counts_else_the_fewest_that_were_asked_fo
 def test_a_third_version_is_refused_while_a_canary_has_traffic(cluster, rolled_out):
     rolled_out.load(MODEL, "production", "3")
     rolled_out.set_weights(MODEL, "production", {"2": 90, "3": 10}, generation=3)
-    with pytest.raises(Refused, match="version 3 has 10 % as canary"):
+    with pytest.raises(Refused, match="version 3 has 10% as canary"):
         rolled_out.load(MODEL, "production", "5")
     assert rolled_out.observe(MODEL, "production").weights == {"2": 90.0, "3": 10.0}
 

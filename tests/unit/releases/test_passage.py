@@ -100,7 +100,7 @@ def test_a_plan_through_an_unknown_environment_or_in_a_circle_is_refused(site: H
 def test_a_plan_reads_back_as_it_was_written_and_says_its_way() -> None:
     for plan in PLANS.values():
         assert from_json(plan.to_json()) == plan
-    assert STAGED.describe() == "staging, 10 %, 50 %, then 100 %"
+    assert STAGED.describe() == "staging, 10%, 50%, then 100%"
     assert from_json({"through": ["staging"], "needs_labels": True}).needs_labels
 
 
@@ -118,4 +118,4 @@ def test_a_plan_that_means_nothing_is_refused_with_what_is_wrong(value: dict, sa
 
 
 def test_a_plan_is_described_without_steps() -> None:
-    assert Plan(name="own", through=("staging",)).describe() == "staging, load beside the champion, then 100 %"
+    assert Plan(name="own", through=("staging",)).describe() == "staging, load beside the champion, then 100%"

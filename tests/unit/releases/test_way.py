@@ -16,16 +16,16 @@ def named(found, stand: Stand) -> list[str]:
 
 def test_each_plan_has_its_stops(house: House) -> None:
     release = house.propose("2")
-    assert stops(release) == ["proposed", "gates", "approval", "load", "100 %", "soak", "done"]
+    assert stops(release) == ["proposed", "gates", "approval", "load", "100%", "soak", "done"]
     assert stops(replace(release, plan=STAGED))[1:3] == ["staging", "gates"]
-    assert stops(replace(release, plan=SHADOW))[4:7] == ["shadow", "10 %", "50 %"]
-    assert stops(replace(release, kind=Kind.ROLLBACK)) == ["proposed", "100 %", "done"]
+    assert stops(replace(release, plan=SHADOW))[4:7] == ["shadow", "10%", "50%"]
+    assert stops(replace(release, kind=Kind.ROLLBACK)) == ["proposed", "100%", "done"]
 
 
 @pytest.mark.parametrize(("state", "step", "now"), [
     (State.GATING, -1, "gates"), (State.AWAITING_START, -1, "approval"), (State.SCHEDULED, -1, "load"),
-    (State.BAKING, 0, "10 %"), (State.AWAITING_STEP, 0, "10 %"), (State.PAUSED, 1, "50 %"),
-    (State.AWAITING_PROMOTE, 1, "100 %"), (State.SOAKING, 1, "soak")])
+    (State.BAKING, 0, "10%"), (State.AWAITING_STEP, 0, "10%"), (State.PAUSED, 1, "50%"),
+    (State.AWAITING_PROMOTE, 1, "100%"), (State.SOAKING, 1, "soak")])
 def test_where_it_is_now(house: House, state: State, step: int, now: str) -> None:
     found = way(replace(house.propose("2"), plan=CANARY, state=state, step=step), [])
     assert named(found, Stand.NOW) == [now]
@@ -44,8 +44,8 @@ def test_a_release_that_went_back_shows_where_it_was_stopped(house: House) -> No
 
     visited = [str(row.detail.get("to", "")) for row in AuditTable(house.db).of(f"release:{release.id}")]
     found = way(house.store.get(release.id), visited)
-    assert named(found, Stand.STOPPED) == ["10 %"]
-    assert named(found, Stand.AHEAD) == ["50 %", "100 %", "soak", "done"]
+    assert named(found, Stand.STOPPED) == ["10%"]
+    assert named(found, Stand.AHEAD) == ["50%", "100%", "soak", "done"]
 
 
 def test_every_state_of_every_plan_lies_somewhere(house: House) -> None:
