@@ -231,7 +231,8 @@ def draw_one(run_id: str) -> None:
         cards.Fact("held", hours(run.cost_hours(now=now)), run.hardware or run.pool or "no hardware named"),
     ])
     said = (("run", run.run_id), ("experiment", run.experiment), ("commit", run.git_commit[:12]),
-            ("attempt", run.attempt), ("retry of", run.retry_of[:8]), ("rows", f"{run.data_rows:,}" if run.data_rows else ""),
+            ("attempt", run.attempt), ("retry of", run.retry_of[:8]),
+            ("rows", f"{run.data_rows:,}" if run.data_rows else ""),
             ("waited", span(run.queue_wait_s) if run.queue_wait_s is not None else ""), ("last step", run.last_step),
             ("last sign of life", text.when(run.last_activity_at, now=now) if run.ended_at is None else ""))
     text.note(", ".join(f"{name} {value}" for name, value in said if value not in ("", None)))
