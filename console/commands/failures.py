@@ -64,15 +64,19 @@ def list_(ctx: typer.Context, *, window: Window = "30d", pipeline: Pipeline_ = "
 
 @failures.command("classify")
 def classify_(ctx: typer.Context, logfile: LogFile, *, exit_code: ExitCode = None, as_json: AsJson = False) -> None:
-    """Say why the job that wrote a log failed: class, owner, whether a retry helps, and the line that shows it."""
+    """Say why the job that wrote a log failed: class, owner, whether a retry helps, and the line that shows it.
+
+    The kind is the class by our own finer names; it is shown where it says more than the class.
+    """
     found = classify(_text(logfile), exit_code=exit_code, rules=_corrections(ctx))
-    body = {"class": found.cls, "owner": str(found.owner), "retryable": found.retryable, "line": found.line,
-            "error_type": found.type, "fingerprint": found.fingerprint, "by": found.by}
+    body = {"class": found.common, "kind": found.cls, "owner": str(found.owner), "retryable": found.retryable,
+            "line": found.line, "error_type": found.type, "fingerprint": found.fingerprint, "by": found.by}
     if as_json:
         print_json(body)
         return
     shown = "".join(c for c in found.line if c.isprintable())
-    typer.echo(f"class      {found.cls}\nowner      {found.owner}\n"
+    kind = f"kind       {found.cls}\n" if found.cls != found.common else ""
+    typer.echo(f"class      {found.common}\n{kind}owner      {found.owner}\n"
                f"retryable  {'yes' if found.retryable else 'no'}\nline       {shown}")
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from services.training import log_events
+from services.training.failure_names import common_name
 from services.training.failure_rule import FailureRule, Owner
 from services.training.failure_rules import Rules, by_class
 from services.training.log_events import Line, Log, Weight
@@ -35,6 +36,7 @@ _BY_EXIT: Final = {137: "oom_killer", -9: "oom_killer", 139: "segfault", -11: "s
                    130: "killed_by_user", -2: "killed_by_user", 124: "time_limit", 127: "missing_module",
                    126: "permission"}
 _PASSED_ON: Final = re.compile(r"Caught \w+ in\b")  # from a worker of a data loader; its own words stand below
+_STOPS: Final = re.compile(r"\b(?:stop|abort|terminat|exit|quit|halt|diverg)", re.IGNORECASE)
 _NAN_SAID: Final = re.compile(r"\b(?:nan|inf|non-?finite|infinite|diverg\w*)\b", re.IGNORECASE)
 
 
@@ -50,6 +52,11 @@ class Classified:
     message: str = ""
     frame: str = ""
     by: str = "shipped"
+
+    @property
+    def common(self) -> str:
+        """Its class by the names of the labelled file, which are coarser than ours; what a person said stays."""
+        return common_name(self.cls, self.line) if self.by == "shipped" else self.cls
 
     @property
     def fingerprint(self) -> str:
@@ -131,6 +138,8 @@ def _pick(events: Sequence[_Event], log: Log) -> _Event:
     best = min(cluster, key=_telling)
     if best.cls in _COLLATERAL and (own := _own_before(cluster)):
         best = min(own, key=_telling)
+    if best.cls == "nccl" and (nan := _stopped_by_nan(best, events)):
+        return nan
     if best.cls in _GENERAL and (nan := _nan_before(best, cluster)):
         return nan
     return _cause(best, cluster) if best.cls == "runtime_error" and best.line.caused else best
@@ -150,6 +159,12 @@ def _own_before(cluster: Sequence[_Event]) -> list[_Event]:
     if cluster[noticed].line.chained:
         return []
     return [e for e in cluster[:noticed] if e.line.weight is Weight.EXCEPTION and e.line.type and not _is_symptom(e)]
+
+
+def _stopped_by_nan(best: _Event, events: Sequence[_Event]) -> _Event | None:
+    """Return the line by which a rank left the others because of its loss: it says that it stops."""
+    nans = [e for e in events if e.cls == "nan_loss" and e.line.index < best.line.index and not _is_symptom(e)]
+    return next((e for e in nans if _STOPS.search(e.line.text)), None)
 
 
 def _nan_before(best: _Event, cluster: Sequence[_Event]) -> _Event | None:

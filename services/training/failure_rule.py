@@ -1,4 +1,4 @@
-"""What one rule of failure classification is. The rules themselves are in rules_machine.py and rules_program.py."""
+"""What one rule of failure classification is. The rules themselves are in rules_*.py."""
 
 import re
 from dataclasses import dataclass

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.training.failure_rule import FailureRule, Owner
+from services.training.rules_languages import LANGUAGES
 from services.training.rules_machine import MACHINE
 from services.training.rules_program import PROGRAM
 
-SHIPPED: Final[tuple[FailureRule, ...]] = MACHINE + PROGRAM
+SHIPPED: Final[tuple[FailureRule, ...]] = MACHINE + LANGUAGES + PROGRAM
 
 _BY_CLASS: Final[dict[str, tuple[Owner, bool]]] = {
     **{r.cls: (r.owner, r.retryable) for r in reversed(SHIPPED)},

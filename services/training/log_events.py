@@ -63,6 +63,13 @@ _PROGRESS: Final = Words(
 _CALM: Final = frozenset({"INFO", "DEBUG", "TRACE", "NOTICE"})
 
 
+# Lists of what may have happened: not evidence of any of it.
+_GUESS: Final = Words(
+    "root causes|caused|causes",
+    r"potential root causes|\b(?:may|might|could)(?: also)?(?: have been| be) caused|possible causes|common causes",
+)
+
+
 class Weight(StrEnum):
     """How much a line says."""
 
@@ -189,12 +196,12 @@ def _said_by_others(level: str) -> bool:
 
 def _weight(text: str, level: str) -> Weight:
     lower = text.lower()
+    if _STARTUP.found(text, lower) or _GUESS.found(text, lower):
+        return Weight.WARNING
     if _WRAPPER.found(text, lower):
         return Weight.WRAPPER
-    if _STARTUP.found(text, lower):
-        return Weight.WARNING
-    if level.startswith(("CRIT", "FATAL", "ERR")):
-        return Weight.ERROR
+    if level.startswith(("CRIT", "FATAL", "ERR")) or "OP_REQUIRES failed" in text:
+        return Weight.ERROR  # TensorFlow only warns of an operation that failed, and then raises what it warned of
     if level in _CALM or _QUIET.found(text[:160], lower[:160]):
         return Weight.PLAIN
     if _SURVIVED.found(text, lower):

@@ -24,10 +24,11 @@ _PREFIX: Final = re.compile(
     | \((?:[\w.-]*(?:\s+)?(?:pid|ip|rank)\s?=[^)]*)\)\s?
     | \(?[\w-]+\ pid=\d+(?:,\ ip=[\d.]+)?\)\s?
     | \d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\s?
-    | \[\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]\s?
+    | \[\d{4}-\d\d-\d\d(?:T|,?\ )\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d|\ [A-Z]{3,4})?\]\s?
+    | \{[\w.-]+:\d+\}\s
     | \d\d/\d\d/\d\d(?:\d\d)?\ \d\d:\d\d:\d\d\s
     | \[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s
-    | std(?:err|out)\ [FP]\s
+    | std(?:err|out)(?:\ [FP]\s|:\s)
     | \d{1,3}:\s(?=\S)
     | [\w-]+/[\w-]+\ \|\s?
     | [\w.-]+\s+\|\s
@@ -41,7 +42,14 @@ _LEVEL: Final = re.compile(
     rf"^(?:[\w.]+\s?[-:]\s)?[\[(<|]?\s?({_WORDS})\b\s?[\])>|]?"
     r"(?:[ :]\[?(?!\w*(?:Error|Exception|Interrupt)\b)[\w.-]+\]?(?=\s?[:\-]))?(?:\s?[:\-|]|\s)\s?"
 )
-_GLOG: Final = re.compile(r"^\[?([EFIW])(?:\d{3,4} [\d:.]+|[ ]?(?=[\w.]+\.(?:cpp|cc|cu|h):\d))")
+_GLOG: Final = re.compile(r"^(?:: )?\[?([EFIW])(?:\d{3,4} [\d:.]+|[ ]?(?=[\w./-]+\.(?:cpp|cc|cu|h):\d))")
+# The same with a process and a place in the source, as relays write it before what they pass on.
+_RELAY: Final = re.compile(r"^([EFIW])\d{4} [\d:.]+\s+\d+ [\w./-]+:\d+\]\s?")
+# A traceback shows what a collector put before every line of its process.
+_SHOWN: Final = "Traceback (most recent call last)"
+_NO_PREFIX: Final = re.compile(r"^\s*(?:[|+\"]|\{\s*\")|(?:Error|Exception|Interrupt|Original|Group|\w{2}')\s*$")
+_MAX_SHOWN: Final = 8
+_MAX_PREFIX: Final = 160
 _LETTERS: Final = {"E": "ERROR", "F": "FATAL", "I": "INFO", "W": "WARNING"}
 _MESSAGE_KEYS: Final = ("message", "msg", "log", "textPayload", "event")
 # Where structured loggers put the exception, beside a message that only says that there was one.
@@ -79,10 +87,33 @@ class Bare:
 def split(text: str) -> list[Bare]:
     """Return the lines of a log, bounded in number and width; progress bars are cut at each rewrite."""
     text = _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    shown = _shown_prefix(text)
     lines = dedent(text).split("\n")
     if len(lines) > MAX_LINES:
         lines = lines[:_HEAD] + lines[-(MAX_LINES - _HEAD) :]
-    return [bare for line in lines for bare in _read(line[:100_000])]
+    return [bare for line in lines for bare in _read(_without(shown, line[:100_000]))]
+
+
+def _shown_prefix(text: str) -> re.Pattern[str] | None:
+    """Return what stands before tracebacks and is none of the known prefixes, its numbers left open."""
+    shapes: dict[str, None] = {}
+    at = text.find(_SHOWN)
+    while at >= 0 and len(shapes) < _MAX_SHOWN:
+        prefix = text[text.rfind("\n", 0, at) + 1 : at]
+        if 0 < len(prefix) <= _MAX_PREFIX and not (_NO_PREFIX.search(prefix) or _known(prefix)):
+            bare = prefix.strip()
+            shape = re.sub(r"\d+", r"\\d+", re.escape(bare))
+            shapes[f"{shape}[ \t]{{0,{len(prefix) - len(prefix.rstrip())}}}"] = None
+        at = text.find(_SHOWN, at + 1)
+    return re.compile(rf"^\s*(?:{'|'.join(shapes)})") if shapes else None
+
+
+def _known(prefix: str) -> bool:
+    return not _bare(prefix + ".").text.strip().removesuffix(".")
+
+
+def _without(prefix: re.Pattern[str] | None, line: str) -> str:
+    return prefix.sub("", line, count=1) if prefix else line
 
 
 def _read(line: str) -> Iterator[Bare]:
@@ -145,9 +176,11 @@ def _bare(line: str) -> Bare:
         if not level:
             if found := _LEVEL.match(shorter):
                 level, shorter = found[1], shorter[found.end() :]
-            elif glog := _GLOG.match(shorter):
-                level = _LETTERS[glog[1]]
+            elif relay := _RELAY.match(shorter):
+                level, shorter = _LETTERS[relay[1]], shorter[relay.end() :]
         if shorter == line:
             break
         line = shorter
+    if glog := _GLOG.match(line):
+        level = _LETTERS[glog[1]]  # what a library says of its own line, against whoever passed it on
     return Bare(line, level)

@@ -66,6 +66,13 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
         r"cannot be accessed from triton \(cpu tensor",
         stems="device|is on cpu|is on gpu|is on cuda|expected|input type|placeholder storage|cpu tensor",
     ),
+    # The kernel's and the scheduler's own words, which may begin with the name of a host called gpu-something.
+    rule(
+        "oom_killer", _INFRA,
+        r"out of memory:? kill(?:ed)? process", r"\boom[-_ ]?kill(?!ed?\W+false)", r"OOMKilled(?!\W+false)",
+        r"invoked oom-killer", r"\btasks? [\d,-]+: out of memory", r"memory cgroup out of memory",
+        stems="oom|out of memory",
+    ),
     rule(
         "cuda_oom", _CODE,
         rf"\b{_DEVICE}\b[^\n]{{0,60}}\bout[ _]of[ _]memory", rf"out of memory[^\n]{{0,60}}\b{_DEVICE}\b",
@@ -75,13 +82,15 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
         r"cupy[\w.]*OutOfMemoryError", r"outofmemoryerror: (?:cuda|hip|mps|xpu)",
         r"RESOURCE_?EXHAUSTED(?:ERROR)?:? *(?:XLA:TPU|out of memory|failed to allocate)",
         r"out of memory in memory space hbm",
+        r"\b(?:cuda|cu|hip)(?:malloc|mem|host|alloc)\w*[^\n]{0,60}out of memory",
+        r"out of memory allocating [\d,]+ bytes",  # CuPy, without its module
+        r"^OutOfMemoryError\b(?!: (?:java|gc|metaspace|direct|unable|requested|task))",
         rf"(?:failed|unable) to allocate[^\n]{{0,60}}\b(?:{_DEVICE}|device) memory", rf"\b{_DEVICE}[ -]OOM\b",
         stems="memory|runtime error (2)|alloc_failed|oom|resource_exhausted|resourceexhausted",
     ),
     rule(
         "oom_killer", _INFRA,
-        r"out of memory:? kill(?:ed)? process", r"\boom[-_ ]?kill", r"OOMKilled", r"invoked oom-killer",
-        r"killed by the (?:cgroup )?out[- ]of[- ]memory", r"killed by the cgroup", r"memory cgroup out of memory",
+        r"killed by the (?:cgroup )?out[- ]of[- ]memory", r"killed by the cgroup",
         r"exceeded (?:job |step |its )?memory limit", r"exceeding (?:physical |virtual )?memory limits?",
         r"(?:beyond|above|over)\b[^\n]{0,30}\bmemory limit", r"running low on memory",
         r"\bKilledWorker\b|exceeded [\d.]+% memory budget",

@@ -16,6 +16,17 @@ _BECAME: Final = (
 _THING: Final = r"(?:files?|paths?|directory|directories|checkpoints?|datasets?|manifest)\b"
 
 PROGRAM: Final[tuple[FailureRule, ...]] = (
+    # An image that nobody may pull: the job then waits until its deadline, which explains nothing.
+    rule(
+        "permission", _INFRA,
+        r"(?:pull|resolve)[^\n]*(?:403 forbidden|401 unauthorized|\bdenied\b|authori[sz]|no basic auth)",
+        stems="pull|resolve",
+    ),
+    rule(
+        "file_not_found", _DATA,
+        r"(?:pull|resolve)[^\n]*image[^\n]*(?:manifest unknown|not found)", r"manifest for [^\n]+ not found",
+        stems="manifest|not found",
+    ),
     rule(
         "time_limit", _USER,
         r"due to time ?limit", r"\bstate[=: ]+timeout\b", r"walltime[^\n]{0,40}exceed",
@@ -61,14 +72,15 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
     rule(
         "permission", _INFRA,
         r"\bPermissionError\b", r"permission denied", r"\bErrno 13\b|\bEACCES\b|\bEPERM\b", r"operation not permitted",
-        r"access ?denied", r"\b(?:401 (?:client error|unauthorized)|403 (?:client error|forbidden))", r"\bforbidden\b",
+        r"access ?denied", r"\b(?:401 (?:client error|unauthorized)|403 (?:client error|forbidden))",
+        r"ApiException: \((?:401|403)\)", r"\bforbidden\b",
         r"\bunauthorized\b", r"not authorized to perform", r"insufficient (?:permissions?|privileges?)",
         r"read-only file system|\bErrno 30\b", r"does not have [\w.]+ access",
         r"unable to locate credentials|NoCredentials\w*|ExpiredToken\w*|InvalidAccessKeyId|SignatureDoesNotMatch",
         r"GatedRepoError|could not automatically determine credentials|DefaultCredentialsError",
         r"authentication (?:failed|required)|invalid credentials|authorization(?:failure| failed)",
-        stems="permi|errno|eacces|eperm|access|client error|unauthorized|forbidden|authori|privilege|read-only"
-              "|credential|expiredtoken|signaturedoes|gatedrepo|authentication",
+        stems="permi|apiexception|errno|eacces|eperm|access|client error|unauthorized|forbidden|authori|privilege"
+              "|read-only|credential|expiredtoken|signaturedoes|gatedrepo|authentication",
     ),
     rule(
         "file_not_found", _DATA,
@@ -83,9 +95,13 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         r"(?:can't|can ?not|couldn't|could not|unable to|failed to) find [^\n]{0,40}"
         r"\b(?:files?|paths?|checkpoints?|datasets?)\b",
         r"\bno (?:\w+ )?(?:files?|checkpoints?|shards?|artifacts?) (?:named|called|match(?:es|ed|ing)?|at|in|under)\b",
-        r"error occurred \(404\)", r"is not a valid model identifier",
+        r"error occurred \(404\)", r"is not a valid model identifier", r"does not appear to have a file named",
+        r"couldn't find (?:it|them) in the cached files", r"cannot find the requested files", r"no file named\b",
+        r"can't load (?:the )?(?:tokenizer|config\w*|model|feature extractor|image processor)[^\n]* for ['\"]",
+        r"ApiException: \(404\)",
         r"TABLE_OR_VIEW_NOT_FOUND|table or view not found",
-        stems="no |not_found|valid model|notfound|no such|nosuch|errno|enoent|not exist|n't exist|not found|be found"
+        stems="no |not_found|valid model|appear to have|t load|requested files|notfound|no such|nosuch|errno|enoent"
+              "|not exist|n't exist|not found|be found"
               "|is missing|are missing|t find|to find|404",
     ),
     rule(
@@ -140,6 +156,18 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         r"\bsignal 9\b", r"\b0:125\b",
         stems="killed|137|-9|sigkill|signal 9|0:125", symptom=True,
     ),
+    # What is left of a process that said nothing else.
+    rule("segfault", _CODE, rf"{_EXIT}(?:\b134\b|-6\b)", stems="134|-6", symptom=True),
+    rule("div_zero", _CODE, rf"{_EXIT}(?:\b136\b|-8\b)", stems="136|-8", symptom=True),
+    rule("missing_module", _CODE, rf"{_EXIT}\b127\b", stems="127", symptom=True),
+    rule("permission", _INFRA, rf"{_EXIT}\b126\b", stems="126", symptom=True),
+    # The checks of these libraries raise a runtime error, in C++ as in Python: they are no assertions of the job's.
+    rule(
+        "runtime_error", _CODE,
+        r"\b(?:XGBoostError|MXNetError|DGLError|TVMError|TVMFFIError|LightGBMError|RuntimeError|dmlc::Error)\b"
+        r"[^\n]*(?:check failed|assertion)",
+        stems="check failed|assertion",
+    ),
     rule(
         "assertion", _CODE,
         r"\bAssertionError\b", r"\bassertion\b[^\n]{1,200}\bfailed\b", r"\bassertion failed\b", r"\bcheck failed:",
@@ -149,6 +177,14 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         "traceback", _USER,
         r"^[\w./-]+: error: (?:unrecognized arguments|argument |the following arguments are required|ambiguous option)",
         stems=": error: ",
+    ),
+    # What an operation of TensorFlow or XLA cannot do, it says only when it runs.
+    rule(
+        "runtime_error", _CODE,
+        r"errors(?:_impl)?\.(?:InvalidArgument|Internal|Unimplemented|FailedPrecondition|OutOfRange|Aborted|Unknown"
+        r"|Cancelled)Error\b",
+        r"\b(?:Xla|Jax|Torch)RuntimeError\b", r"\bRuntimeException\b",
+        stems="errors|runtimeerror|runtimeexception",
     ),
     rule("runtime_error", _CODE, r"(?:^|[^\w.]|\b(?:builtins|std)[.:]+)(?:RuntimeError|runtime_error)\b",
          stems="runtimeerror|runtime_error"),

@@ -105,6 +105,15 @@ def test_a_log_is_classified_with_owner_retry_and_the_line(filled: Console, tmp_
     assert [row.split(maxsplit=1)[1] for row in said.splitlines()] == ["cuda_oom", "code", "no", line]
 
 
+def test_a_finer_kind_stands_beside_the_class_that_the_labelled_file_knows(filled: Console, tmp_path: Path) -> None:
+    log = tmp_path / "job.log"
+    log.write_text("OSError: [Errno 28] No space left on device\n")
+    said = run(filled, "failures", "classify", str(log))[1]
+    assert [row.split() for row in said.splitlines()][:2] == [["class", "traceback"], ["kind", "disk_full"]]
+    body = json.loads(run(filled, "failures", "classify", str(log), "--json")[1])
+    assert (body["class"], body["kind"], body["owner"]) == ("traceback", "disk_full", "infrastructure")
+
+
 def test_a_correction_from_the_command_line_reaches_the_next_log(filled: Console, tmp_path: Path) -> None:
     code, said = run(filled, "--as", "author", "failures", "correct", "bbbb2222", "--class", "data_error", "--owner",
                      "data", "--reason", "the shard was twice as large")

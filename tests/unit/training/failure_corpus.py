@@ -180,6 +180,22 @@ CASES: list[tuple[str, str]] = [
     ("data_error", _raised("KeyError: \"['wind_speed'] not in index\"")),
     ("data_error", _raised("pandas.errors.EmptyDataError: No columns to parse from file")),
     ("network", _raised("requests.exceptions.ConnectionError: HTTPSConnectionPool(host='hub', port=443): Max retries exceeded with url: /model")),
+    # shells that speak other languages, and exit codes where nothing else speaks
+    ("permission", "/var/spool/job/script: Zeile 9: ./fit.sh: Keine Berechtigung\njob ended with exit code 126"),
+    ("file_not_found", "cat: no se puede abrir 'a.yaml': No existe el archivo o el directorio"),
+    ("missing_module", "/tmp/job.sh: ligne 3: torchrun : commande introuvable"),
+    ("segfault", "run.sh: 第 4 行: 88 段错误               (核心已转储) python fit.py"),
+    ("missing_module", "container fit exited with status 127"),
+    # a cause and its consequences
+    ("nan_loss", "step 90 loss 2.1\nLoss is nan, stopping training\n[rank5]:[E ProcessGroupNCCL.cpp:616] [Rank 5] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=4)"),
+    ("segfault", "*** SIGSEGV received at time=17 on cpu 3 ***\nWARNING worker.py:2 -- A worker died. There are some potential root causes. (1) The process is killed by SIGKILL by OOM killer due to high memory usage. (2) SIGSEGV."),
+    ("permission", 'Warning Failed pod/fit-0 Failed to pull image "reg/fit:2": failed to resolve reference: 403 Forbidden\nWarning DeadlineExceeded job/fit Job was active longer than specified deadline'),
+    ("oom_killer", "step 7 loss 0.4\nsrun: error: gpu-b3: task 1: Out Of Memory"),
+    ("runtime_error", _raised("xgboost.core.XGBoostError: [10:00:00] /src/data.cc:8: Check failed: rows == labels (9 vs. 8) : sizes differ")),
+    ("runtime_error", _raised("tensorflow.python.framework.errors_impl.InvalidArgumentError: Incompatible shapes: [8,3] vs. [8,4]")),
+    ("file_not_found", _raised("OSError: lab/net does not appear to have a file named model.safetensors")),
+    ("cuda_oom", "E0611 08:00:32.3 1 relay.go:131] stderr: mxnet.base.MXNetError: src/storage.h:187: cudaMalloc retry failed: out of memory"),
+    ("traceback", "2021-05-11 13:13:02.334107: W tensorflow/stream_executor/dso_loader.cc:60] Could not load dynamic library 'libcudart.so.11.0'; dlerror: libcudart.so.11.0: cannot open shared object file: No such file or directory\n" + _raised("UnicodeDecodeError: 'utf-8' codec can't decode byte 0xfd", before="")),
     ("unknown", "epoch 1 loss=0.5\nepoch 2 loss=0.4\ndone"),
     ("unknown", ""),
 ]

@@ -74,6 +74,15 @@ def test_a_json_log_is_read_like_a_plain_one() -> None:
     assert classify(log).cls == "cuda_oom"
 
 
+@pytest.mark.parametrize("prefix", [
+    "rank{n} ", "trainer ", "[base {n}] INFO - stderr > ", "{{w.py:{n}}} INFO -  [pod] ", "job/{n} at cn{n}: out | "])
+def test_what_a_collector_of_its_own_kind_puts_before_lines_is_learnt_from_a_traceback(prefix: str) -> None:
+    lines = (TRACE + "  File 'x'\nOSError: [Errno 2] No such file or directory").split("\n")
+    log = "\n".join(prefix.format(n=n) + line for n, line in enumerate(lines))
+    found = classify(log + "\nkubelet: container ended")
+    assert (found.cls, found.type, found.frame) == ("file_not_found", "OSError", "fit.py:<module>")
+
+
 def test_source_code_quoted_by_a_frame_is_no_evidence() -> None:
     log = ('Traceback (most recent call last):\n  File "/app/cuda out of memory.py", line 4, in nccl_error\n'
            "    raise MemoryError('no such file or directory')  # PermissionError\nKeyError: 'x'")
@@ -207,7 +216,7 @@ if LABELLED:  # calibration data that this machine may or may not have
             def change(text: str) -> str:
                 return re.sub(r"^\[inject\].*\n", "", text)
         rows = labelled()
-        guesses = {log: classify(change(log)).cls for log in {log for _, log in rows}}
+        guesses = {log: classify(change(log)).common for log in {log for _, log in rows}}
         assert macro_f1([(cls, guesses[log]) for cls, log in rows]) >= 0.95
 
 
