@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import requests
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -105,7 +106,7 @@ class Asked(list):
 
 
 @pytest.fixture(scope="module")
-def served(store):
+def served(store, tmp_path_factory: pytest.TempPathFactory):
     """MLflow's own server over the store, in this process, and the questions that it was asked."""
     client = store[2]
     with warnings.catch_warnings(action="ignore"):  # what MLflow itself calls of its web framework
@@ -138,6 +139,8 @@ def served(store):
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     with pytest.MonkeyPatch.context() as patched:
+        # Credentials of whoever runs the tests would have MLflow's client ask.
+        patched.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patched.setitem(sys.modules, "mlflow.server.auth", None)  # each search would try to import it, and fail
         patched.setattr(handlers, "_tracking_store", client._tracking_client.store)
         patched.setattr(handlers, "_model_registry_store", client._get_registry_client().store)
@@ -308,6 +311,33 @@ def test_mlflows_own_settings_say_who_asks(served, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", value)
     MlflowRuns(address).experiments()
     assert asked[-1][1] == sent
+
+
+@pytest.mark.parametrize(("settings", "verify", "cert"), [
+    ({}, True, None), ({"INSECURE_TLS": "true"}, False, None), ({"INSECURE_TLS": "false"}, True, None),
+    ({"SERVER_CERT_PATH": "/ours.pem", "CLIENT_CERT_PATH": "/me.pem"}, "/ours.pem", "/me.pem"),
+])
+def test_mlflows_own_settings_say_which_certificates_hold(
+    monkeypatch: pytest.MonkeyPatch, settings, verify, cert
+) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # which stand behind MLflow's
+        monkeypatch.delenv(name, raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", value)
+    pages, sent = mlflow_rest.RestPages("https://mlflow", "https://mlflow"), {}
+
+    class Answered(requests.Response):
+        def __init__(self) -> None:
+            super().__init__()
+            self.status_code, self._content = 200, b"{}"
+
+    def send(question: requests.PreparedRequest, **how: object) -> requests.Response:
+        sent.update(how)
+        return Answered()
+
+    monkeypatch.setattr(pages._session, "send", send)
+    assert pages.experiments("") == ({}, "")
+    assert (sent["verify"], sent["cert"], sent["timeout"]) == (verify, cert, 20)
 
 
 @pytest.mark.parametrize("name", ["MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4", "MLFLOW_WORKSPACE"])
