@@ -145,7 +145,8 @@ def reject(
     desk: Desk, release_id: str, *, actor: Actor, reason: str, op_id: str, now: datetime
 ) -> dict[str, Any]:
     """Refuse a release that has not begun."""
-    return _simple(desk, release_id, Do.REJECT, Action.REJECT, actor=actor, reason=reason, op_id=op_id, now=now)
+    return _simple(desk, release_id, Do.REJECT, Action.REJECT, actor=actor, reason=reason, op_id=op_id, now=now,
+                   check=lambda _: _ended(actor, reason))
 
 
 def cancel(
@@ -157,7 +158,7 @@ def cancel(
         roles = actor.roles(model=release.model, environment=release.environment)
         if roles <= {Role.AUTHOR, Role.VIEWER} and actor.identity != release.proposer:
             raise Refused(f"{release.id} was proposed by {release.proposer_label}: they, on-call or an admin cancel it")
-        return {}
+        return _ended(actor, reason)
 
     return _simple(desk, release_id, Do.CANCEL, Action.CANCEL, actor=actor, reason=reason, op_id=op_id, now=now,
                    check=own)
@@ -212,6 +213,11 @@ def _refuse_twice(book: Book, model: str, environment: str, version: str) -> Non
         if other.version == version:
             raise Refused(f"{model} v{version} is on its way to {environment} as {other.id}, {other.state}: "
                           "go on with that one, or cancel it first")
+
+
+def _ended(actor: Actor, reason: str) -> dict[str, Any]:
+    """Return what explains a release that somebody ended before it began: who, and why."""
+    return {"note": f"{actor.label or actor.subject}: {reason.strip()}"}
 
 
 def _simple(

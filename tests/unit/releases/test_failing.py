@@ -3,9 +3,10 @@
 import pytest
 
 from services.errors import Refused
+from services.releases import actions
 from services.releases.plan import CANARY
 from services.releases.release import State, Sync
-from tests.releases_fixtures import FIRST, MODEL, SECOND, House
+from tests.releases_fixtures import AUTHOR, FIRST, MODEL, SECOND, House
 
 
 def minutes(house: House, number: float) -> None:
@@ -84,6 +85,15 @@ def test_a_version_without_a_signature_is_rejected_before_anybody_is_asked(house
 
 def test_a_version_that_does_not_exist_is_rejected(house: House) -> None:
     assert house.propose("99").state is State.REJECTED
+
+
+@pytest.mark.parametrize(("end", "who", "state"), [
+    (actions.reject, FIRST, State.REJECTED), (actions.cancel, AUTHOR, State.CANCELLED)])
+def test_what_somebody_ended_before_it_began_says_who_and_why(house: House, end, who, state) -> None:
+    release = house.propose("2")
+    end(house.desk, release.id, actor=who, reason=" wrong on Mondays ", op_id="no", now=house.now)
+    after = house.store.get(release.id)
+    assert (after.state, after.note) == (state, f"{who.label}: wrong on Mondays")
 
 
 def test_signatures_expire_after_three_days(house: House) -> None:
