@@ -23,6 +23,7 @@ _LOAD_S: Final = 3_600.0
 _OBEYED_S: Final = 5.0
 _LOOK_S: Final = 5.0
 _PATIENCE_S: Final = 30.0
+_WAITING: Final = threading.BoundedSemaphore(8)  # calls at once that wait for an answer
 _DEFAULTS: Final = {"workload_size": "Small", "scale_to_zero_enabled": False}
 
 
@@ -214,8 +215,13 @@ class DatabricksTarget:
 def _within(seconds: float, call: Callable[[], Any]) -> Any:
     """Return a call's answer, or give up on it: the client itself would try a dead workspace for minutes.
 
-    What was given up ends by itself, in a thread that holds no process back.
+    What was given up ends by itself, in a thread that holds no process back; there are never more than a few of them.
+
+    Raises:
+        SourceUnavailable: no answer in time, or too many earlier calls still wait for theirs.
     """
+    if not _WAITING.acquire(blocking=False):
+        raise SourceUnavailable("Databricks has not answered the calls before this one yet: is DATABRICKS_HOST right?")
     ended: list[tuple[Any, BaseException | None]] = []
 
     def run() -> None:
@@ -223,6 +229,8 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
             ended.append((call(), None))
         except Exception as error:  # noqa: BLE001 -- raised again where the answer is waited for
             ended.append((None, error))
+        finally:
+            _WAITING.release()
 
     thread = threading.Thread(target=run, name="databricks", daemon=True)
     thread.start()

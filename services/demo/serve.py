@@ -111,7 +111,7 @@ def serve(settings: Settings, file: Path, *, say: Say, parts: Sequence[Part] | N
         brakes = [Brake(pid=child.process.pid) for child in children if child.part.name == "gateway"]
         while not told:
             children = _without_the_stopped(children, say)
-            _check(children)
+            _check(children, stoppable=True)
             fault = current(settings.home_path, now=datetime.now(UTC))
             for brake in brakes:
                 brake.turn(fault)
@@ -168,16 +168,20 @@ def _answers(address: str) -> bool:
 
 def _without_the_stopped(children: list[Child], say: Say) -> list[Child]:
     """Return the children that should be running; one that a person stopped is left to that person."""
+    running = []
     for child in children:
         if child.was_stopped:
             say(f"{child.part.name} was stopped: Now shows the outage within two passes of the monitor; start it again "
                 f"in this folder with {child.part.again}")
-    return [child for child in children if not child.was_stopped]
+        else:
+            running.append(child)
+    return running
 
 
-def _check(children: Sequence[Child]) -> None:
+def _check(children: Sequence[Child], *, stoppable: bool = False) -> None:
     for child in children:
-        if child.process.poll() is not None:
+        # Whoever is stopped between two looks is told of at the next.
+        if child.process.poll() is not None and not (stoppable and child.was_stopped):
             raise child.ended()
 
 

@@ -1,9 +1,11 @@
 """Databricks through MLflow's deployments plugin, contract-tested: MLflow's own client against a double of the API."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 
+from services.adapters import databricks_target
 from services.adapters.databricks_target import DatabricksTarget, connect
 from services.bootstrap.targets import release_targets
 from services.errors import Refused, SourceMalformed, SourceUnavailable
@@ -14,6 +16,7 @@ from services.settings import Settings
 from tests.databricks_double import Workspace, databricks
 from tests.fakes_target import FakeRegistry
 from tests.target_suite import MODEL, Subject, TargetSuite
+from tests.waiting import until
 
 ENDPOINT = "tiny-production"
 
@@ -99,12 +102,21 @@ def test_a_refused_token_is_named_and_not_tried_again(target, monkeypatch):
     assert not refused.value.retryable
 
 
-def test_a_workspace_that_is_gone_is_unavailable(target, monkeypatch):
-    monkeypatch.setenv("DATABRICKS_HOST", "http://127.0.0.1:9")
+def asking() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "databricks"]
+
+
+def test_a_workspace_that_does_not_answer_is_given_up_and_not_asked_without_end(workspace, target, monkeypatch):
+    monkeypatch.setattr(databricks_target, "_WAITING", threading.BoundedSemaphore(1))
     impatient = DatabricksTarget(connect(""), patience_s=0.3)
-    with pytest.raises(SourceUnavailable, match=r"Databricks does not answer in 0\.3 s") as gone:
-        impatient.observe(MODEL, "production")
+    with workspace.lock:
+        with pytest.raises(SourceUnavailable, match=r"Databricks does not answer in 0\.3 s") as gone:
+            impatient.observe(MODEL, "production")
+        with pytest.raises(SourceUnavailable, match="has not answered the calls before this one"):
+            impatient.observe(MODEL, "production")
     assert gone.value.retryable
+    until(lambda: not asking())
+    assert target.observe(MODEL, "production").weights == {"1": 100.0}
 
 
 def test_a_name_that_is_too_long_is_refused(target):
