@@ -3,14 +3,13 @@
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from services.adapters import profile_engine
 from services.adapters.profile_engine import connect
-from services.adapters.profile_sql import Source, identifier, literal
+from services.adapters.profile_sql import identifier
 from services.adapters.signal_rows import fault
 from services.checks.ports import Part
 from services.checks.schema import ColumnSchema
@@ -18,10 +17,8 @@ from services.core.audit import digest
 from services.errors import SourceMalformed, SourceUnavailable
 from services.predictions.schema import LABEL_COLUMNS, PREDICTION_COLUMNS
 from services.profiles.baseline import LABEL, PREDICTION, SCORE
-from services.profiles.profile import Layout, Profile, merged
+from services.profiles.profile import Layout, Profile
 from services.settings.sections import Dataset
-
-_NEVER: Final = "NULL::DOUBLE"
 
 
 class DatasetRows:
@@ -96,19 +93,10 @@ class DatasetRows:
 
     def profile(self, parts: Sequence[Part], layout: Layout) -> Profile:
         """Return how the rows of some parts fall into the bins; a column that they lack is missing in every row."""
-        with connect() as connection:
-            relation = self._relation(parts)
-            kinds = profile_engine.columns_of(connection, relation, f"data set {self.name}")
-            label = self._settings.label
-            theirs = {PREDICTION: "", SCORE: "", LABEL: label}
-            sources = {}
-            for column in layout.columns:
-                name = theirs.get(column, column)
-                there = bool(name) and name in kinds
-                sources[column] = Source(value=identifier(name) if there else _NEVER,
-                                         kind=kinds[name] if there else "DOUBLE")
-            counted = profile_engine.count(connection, relation, layout, sources)
-        return merged(layout, (found for _, _, found in counted))
+        theirs = {PREDICTION: "", SCORE: "", LABEL: self._settings.label}
+        held = {column: theirs.get(column, column) for column in layout.columns if theirs.get(column, column)}
+        files = [file for part in parts for file in part.files]
+        return profile_engine.count_files(files, layout, held, name=f"data set {self.name}")
 
     def offending(self, part: Part, column: ColumnSchema, check: str) -> int:
         """Return how many rows of a part fail a check of a column; none where the part lacks the column.
@@ -140,5 +128,4 @@ class DatasetRows:
 
     @staticmethod
     def _relation(parts: Sequence[Part]) -> str:
-        listed = ", ".join(literal(str(file)) for part in parts for file in part.files)
-        return f"read_parquet([{listed}], union_by_name=true, hive_partitioning=false)"
+        return profile_engine.parquet([str(file) for part in parts for file in part.files])

@@ -1,6 +1,7 @@
-"""Count with DuckDB: fit a baseline on a table or file, and count any log into its bins by one query for all columns.
+"""Fit a baseline on a table or file, and count any log into its bins: by one query of DuckDB for all columns.
 
-Raw rows never reach Python. How to log a baseline with a training run:
+Whole files are counted without a query where that is faster (services/adapters/parquet_count.py). Either way rows never
+become Python objects. How to log a baseline with a training run:
 
     from services.adapters.profile_engine import fit_baseline
     baseline = fit_baseline(frame, features=["carrier", "distance"], score="score", timestamp="ts")
@@ -21,20 +22,24 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from services.adapters import parquet_count
 from services.adapters import profile_sql as sql
+from services.adapters.parquet_count import Files
 from services.adapters.profile_sql import Source, identifier
 from services.core.window import DAY, TimeWindow
 from services.drift.calibrate import calibrated
 from services.errors import SourceMalformed, SourceUnavailable
 from services.profiles.baseline import LABEL, PREDICTION, SCORE, Baseline, Role
 from services.profiles.bins import FINE, NAMED, REMEMBERED, Bins, categorical_bins, numeric_bins
-from services.profiles.profile import Layout, Profile, merged
+from services.profiles.profile import Layout, Profile, joined, merged
 
 SLICES: Final = 200  # slices kept in a baseline, the largest ones
 SAMPLE: Final = 200_000  # rows that quantiles are read from; counts, minimum and maximum are of all rows
 SHARED: Final = 4  # queries that the columns' quantiles are shared out among: each ends on one processor
 
 _PLACE: Final = ("file_index", "file_row_number")  # what DuckDB knows of each row of a file
+
+NEVER: Final = Source(value="NULL::DOUBLE", kind="DOUBLE")  # a column that nothing holds
 
 _ROLES: Final = {PREDICTION: Role.PREDICTION, SCORE: Role.PREDICTION, LABEL: Role.LABEL}
 
@@ -79,8 +84,15 @@ def fit_baseline(
         sources = {ours: Source(value=identifier(theirs), kind=kinds[theirs]) for ours, theirs in columns.items()}
         # A column of the data's own hides DuckDB's of that name, in whatever case.
         placed = _is_path(source) and not {column.lower() for column in kinds} & set(_PLACE)
-        layout = _fit(connection, relation, sources, sample=partial(_sample, given, where, placed=placed))
-        days = count(connection, relation, layout, sources, time=identifier(timestamp) if timestamp else "", grain=DAY)
+        files = [] if timestamp or where else _files(connection, source)
+        layout = _fit(connection, relation, sources, columns=columns, files=Files(name, files),
+                      sample=partial(_sample, given, where, placed=placed))
+        days: list[tuple[datetime | None, tuple[str | None, ...], Profile]]
+        if files:
+            days = [(None, (), count_files(files, layout, columns, name=name))]
+        else:
+            days = count(connection, relation, layout, sources, time=identifier(timestamp) if timestamp else "",
+                         grain=DAY)
         response = _response(connection, relation, layout, sources)
         cut = count(connection, relation, layout, sources, cuts=[identifier(s) for s in slices]) if slices else []
     total = merged(layout, (profile for _, _, profile in days))
@@ -150,6 +162,38 @@ def count(
     return list(zip(buckets, names, sql.profiles(table, layout, sources), strict=True))
 
 
+def count_files(files: Sequence[Path], layout: Layout, held: Mapping[str, str], *, name: str) -> Profile:
+    """Count every row of Parquet files as one bucket.
+
+    Args:
+        files: the files; a column that one of them lacks is missing in its rows.
+        layout: the bins.
+        held: column of the layout to the files' name of it; one that is not named, or in no file, is always missing.
+        name: what to call the data in an error.
+
+    Raises:
+        SourceUnavailable: a file cannot be read.
+    """
+    columns = {ours: (held[ours], bins) for ours, bins in layout.columns.items() if ours in held}
+    data = Files(name, files)
+    sortable = parquet_count.countable(data, columns)
+    found = [parquet_count.count(data, {ours: columns[ours] for ours in columns if ours in sortable})]
+    rest = Layout({ours: bins for ours, bins in layout.columns.items() if ours not in sortable})
+    if rest.columns:
+        relation = parquet([str(file) for file in files])
+        with connect() as connection:
+            kinds = columns_of(connection, relation, name)
+            sources = {ours: Source(value=identifier(held[ours]), kind=kinds[held[ours]])
+                       if held.get(ours) in kinds else NEVER for ours in rest.columns}
+            found.append(merged(rest, (profile for _, _, profile in count(connection, relation, rest, sources))))
+    return joined(layout, found)
+
+
+def parquet(paths: Sequence[str]) -> str:
+    """Return SQL that reads Parquet files by name; what only some of them have is NULL in the others."""
+    return f"read_parquet([{', '.join(map(sql.literal, paths))}], union_by_name=true, hive_partitioning=false)"
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of an engine's message."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -190,14 +234,24 @@ def _largest(cut: Sequence[tuple[datetime | None, tuple[str | None, ...], Profil
 
 def _register(connection: duckdb.DuckDBPyConnection, source: Any, name: str) -> str:
     if _is_path(source):
-        path = str(source)
-        glob = f"{path.rstrip('/')}/**/*.parquet" if Path(path).is_dir() else path
-        return f"read_parquet({sql.literal(glob)}, union_by_name=true, hive_partitioning=false)"
+        return parquet([_glob(source)])
     try:
         connection.register("given", source)
     except duckdb.Error as error:
         raise SourceMalformed(f"{name} cannot be read: {first_line(error)}") from error
     return "given"
+
+
+def _glob(source: str | Path) -> str:
+    return f"{str(source).rstrip('/')}/**/*.parquet" if Path(source).is_dir() else str(source)
+
+
+def _files(connection: duckdb.DuckDBPyConnection, source: Any) -> list[Path]:
+    """Return the files on this machine that a path stands for; none for anything else."""
+    if not _is_path(source):
+        return []
+    found = [Path(row[0]) for row in connection.execute("SELECT file FROM glob(?)", [_glob(source)]).fetchall()]
+    return found if all(file.is_file() for file in found) else []
 
 
 def _is_path(source: Any) -> bool:
@@ -216,16 +270,25 @@ def _sample(given: str, where: str, rows: int, *, placed: bool) -> str:
 
 def _fit(
     connection: duckdb.DuckDBPyConnection, relation: str, sources: Mapping[str, Source], *,
-    sample: Callable[[int], str],
+    columns: Mapping[str, str], files: Files, sample: Callable[[int], str],
 ) -> Layout:
     numbers = {name: source for name, source in sources.items() if sql.is_number(source.kind)}
     bins: dict[str, Bins] = {}
-    if numbers:
-        bins |= _fit_numbers(connection, relation, numbers, sample=sample)
+    if files.paths:
+        bins |= _fit_files(files, {name: columns[name] for name in numbers})
+    if numbers.keys() - bins.keys():
+        rest = {name: source for name, source in numbers.items() if name not in bins}
+        bins |= _fit_numbers(connection, relation, rest, sample=sample)
     for name, source in sources.items():
         if name not in numbers:
             bins[name] = _fit_category(connection, relation, source)
     return Layout({name: bins[name] for name in sources})
+
+
+def _fit_files(files: Files, columns: Mapping[str, str]) -> dict[str, Bins]:
+    found = parquet_count.survey(files, sorted(set(columns.values())), sample=SAMPLE)
+    return {ours: _bins(one.quantiles(FINE), one.low, one.high, one.half) if one.n else _bins(None, None, None, None)
+            for ours, theirs in columns.items() if (one := found.get(theirs))}
 
 
 def _fit_numbers(
@@ -242,12 +305,12 @@ def _fit_numbers(
     width = -(-len(columns) // SHARED)
     shared = (f"(SELECT {', '.join(columns[i : i + width])} FROM {over})" for i in range(0, len(columns), width))
     [quantiles] = connection.execute(f"SELECT * FROM {', '.join(shared)}").fetchall()
-    bins: dict[str, Bins] = {}
-    for i, name in enumerate(finite):
-        low, high, half = found[1 + 3 * i : 4 + 3 * i]
-        bins[name] = numeric_bins(quantiles[i] or [low] * (FINE + 1), low=low, high=high,
-                                  center=float(np.clip(2.0 * (half or 0.0), -1e150, 1e150)))
-    return bins
+    return {name: _bins(quantiles[i], *found[1 + 3 * i : 4 + 3 * i]) for i, name in enumerate(finite)}
+
+
+def _bins(quantiles: Sequence[float] | None, low: float | None, high: float | None, half: float | None) -> Bins:
+    return numeric_bins(quantiles or [low or 0.0] * (FINE + 1), low=low, high=high,
+                        center=float(np.clip(2.0 * (half or 0.0), -1e150, 1e150)))
 
 
 def _fit_category(connection: duckdb.DuckDBPyConnection, relation: str, source: Source) -> Bins:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.profiles.bins import NumericBins, as_number
+from services.profiles.bins import Counts, NumericBins, as_number
 from services.profiles.profile import NO_MOMENTS, Floats, Layout, Profile
 
 # A square must stay finite: beyond this the moments say only "enormous", the bins still count exactly.
@@ -32,6 +32,26 @@ def count_rows(layout: Layout, rows: Iterable[Mapping[str, Any]]) -> Profile:
                 corrupt[place] += _is_corrupt(value)
                 _add(moments[place], bins, value)
     return Profile(layout=layout, rows=total, counts=counts, corrupt=corrupt, moments=moments)
+
+
+def count_sorted(values: Floats, bins: NumericBins) -> tuple[Counts, Floats]:
+    """Return the counts and the moments of one column.
+
+    Args:
+        values: (n,) numbers in ascending order, what is missing as NaN at the end.
+        bins: the column's bins.
+    """
+    numbers = values[: np.searchsorted(values, np.nan)]
+    finite = numbers[np.searchsorted(numbers, -np.inf, side="right") : np.searchsorted(numbers, np.inf)]
+    below = np.searchsorted(numbers, -np.inf, side="right") if bins.low is None else np.searchsorted(numbers, bins.low)
+    ends = np.searchsorted(numbers, bins.uppers, side="right")
+    counts = np.diff([0, below, *ends, len(numbers), len(values)])
+    if not len(finite):
+        return counts, np.array(NO_MOMENTS)
+    away = finite - bins.center
+    if max(abs(finite[0]), abs(finite[-1])) > MOMENT_LIMIT / 2:
+        away = np.clip(away, -MOMENT_LIMIT, MOMENT_LIMIT)
+    return counts, np.array([len(finite), away.sum(), (away * away).sum(), finite[0], finite[-1]])
 
 
 def _is_corrupt(value: object) -> bool:

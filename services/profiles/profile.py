@@ -5,8 +5,8 @@ profile says against another is decided in services/drift.
 """
 
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, Self
 
@@ -168,3 +168,14 @@ def merged(layout: Layout, profiles: Iterable[Profile]) -> Profile:
     for profile in profiles:
         total = total.merge(profile)
     return total
+
+
+def joined(layout: Layout, profiles: Sequence[Profile]) -> Profile:
+    """Return one profile of all columns from profiles of some columns each, over the same rows."""
+    total = Profile.empty(layout)
+    for profile in profiles:
+        for name, part in profile.layout.parts.items():
+            total.counts[layout.parts[name]] = profile.counts[part]
+            total.corrupt[layout.places[name]] = profile.corrupt[profile.layout.places[name]]
+            total.moments[layout.places[name]] = profile.moments[profile.layout.places[name]]
+    return replace(total, rows=max((profile.rows for profile in profiles), default=0))

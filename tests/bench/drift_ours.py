@@ -12,24 +12,17 @@ import sys
 import time
 from pathlib import Path
 
-from services.adapters import profile_engine
-from services.adapters.profile_engine import fit_baseline
-from services.adapters.profile_sql import Source, identifier, literal
+from services.adapters.profile_engine import count_files, fit_baseline
 from services.drift.compare import compare
 from services.drift.effect import ALPHA
 from services.profiles.baseline import PSI0, Baseline, baseline_from_json
-from services.profiles.profile import Profile, merged
+from services.profiles.profile import Profile
 from tests.bench.drift_data import names
 
 
 def counted(baseline: Baseline, path: Path) -> Profile:
     """Return how the rows of a file fall into the baseline's bins."""
-    relation = f"read_parquet({literal(str(path))})"
-    with profile_engine.connect() as connection:
-        kinds = profile_engine.columns_of(connection, relation, str(path))
-        sources = {c: Source(value=identifier(c), kind=kinds[c]) for c in baseline.layout.columns}
-        found = profile_engine.count(connection, relation, baseline.layout, sources)
-    return merged(baseline.layout, (profile for _, _, profile in found))
+    return count_files([path], baseline.layout, {column: column for column in baseline.layout.columns}, name=str(path))
 
 
 def main() -> None:
