@@ -28,6 +28,13 @@ _COLLATERAL: Final = frozenset({"nccl", "killed_by_user", "network"})
 _CONTAGIOUS: Final = frozenset({
     "cuda_oom", "ram_oom", "oom_killer", "segfault", "cuda_runtime", "node_failure", "disk_full",
 })
+# What programs often look for, do not find, and do without.
+_OFTEN_OPTIONAL: Final = frozenset({"file_not_found", "permission", "missing_module", "network", "data_error"})
+# How a shell or a tool ends the line of what it could not do: such a line is an error, whatever follows.
+_STRERROR: Final = re.compile(
+    r"(?:no such file or directory|permission denied|denied|not found|not permitted|forbidden|unauthorized)\W*$",
+    re.IGNORECASE,
+)
 _AFTER_NAN: Final = frozenset({"RuntimeError", "ValueError", "AssertionError", "FloatingPointError", "SystemExit", ""})
 # A scheduler's word outweighs the shape of the death it caused, even where it was only logged as a warning.
 _SCHEDULER: Final = frozenset({"preempted", "node_failure", "time_limit"})
@@ -35,6 +42,7 @@ _BY_EXIT: Final = {137: "oom_killer", -9: "oom_killer", 139: "segfault", -11: "s
                    -6: "segfault", 136: "div_zero", -8: "div_zero", 143: "killed_by_user", -15: "killed_by_user",
                    130: "killed_by_user", -2: "killed_by_user", 124: "time_limit", 127: "missing_module",
                    126: "permission"}
+_LAST: Final = 20  # how many lines at the end may tell of an end that nobody called an error
 _PASSED_ON: Final = re.compile(r"Caught \w+ in\b")  # from a worker of a data loader; its own words stand below
 _STOPS: Final = re.compile(r"\b(?:stop|abort|terminat|exit|quit|halt|diverg)", re.IGNORECASE)
 _NAN_SAID: Final = re.compile(r"\b(?:nan|inf|non-?finite|infinite|diverg\w*)\b", re.IGNORECASE)
@@ -96,6 +104,8 @@ def classify(text: str, *, exit_code: int | None = None, rules: Rules | None = N
     lasting = [e for e in events if e.line.weight is not Weight.SURVIVED]
     if weak := announced or [e for e in lasting if e.rule is not None] or lasting or events:
         return _told(min(weak, key=lambda e: (e.rank, -e.line.index)))
+    if exit_code is None and (last := _last_words(log, ordered)):
+        return _told(last)
     return _by_exit_code(exit_code, log)
 
 
@@ -109,6 +119,12 @@ def _event(line: Line, ordered: Sequence[FailureRule]) -> _Event | None:
     if line.type and line.weight in {Weight.EXCEPTION, Weight.WRAPPER}:
         return _Event(line, None, len(ordered), "traceback")
     return None
+
+
+def _last_words(log: Log, ordered: Sequence[FailureRule]) -> _Event | None:
+    """Return what the last lines say of how the process ended, though they were logged as mere news."""
+    loud = (replace(line, weight=Weight.ERROR) for line in reversed(log.lines[-_LAST:]))
+    return next((e for line in loud if (e := _event(line, ordered)) and _is_symptom(e)), None)
 
 
 def _speaks(event: _Event) -> bool:
@@ -131,7 +147,7 @@ def _pick(events: Sequence[_Event], log: Log) -> _Event:
     # Backwards, as long as no ordinary progress lies between: what was survived stays out.
     while first > 0 and not _between(progress, events[first - 1].line.index, events[first].line.index):
         first -= 1
-    cluster = list(events[first:])
+    cluster = _without_remarks(events[first:])
     if first > 0 and all(e.cls in _COLLATERAL for e in cluster):
         # This process only noticed: the cause may lie before its last lines of progress, with another rank.
         cluster = [e for e in events[:first] if e.cls in _CONTAGIOUS] or cluster
@@ -143,6 +159,13 @@ def _pick(events: Sequence[_Event], log: Log) -> _Event:
     if best.cls in _GENERAL and (nan := _nan_before(best, cluster)):
         return nan
     return _cause(best, cluster) if best.cls == "runtime_error" and best.line.caused else best
+
+
+def _without_remarks(cluster: Sequence[_Event]) -> list[_Event]:
+    """Leave out what was only remarked before the program's own exception: what was not there, and was done without."""
+    raised = next((i for i, e in enumerate(cluster) if e.line.type and e.line.weight is Weight.EXCEPTION), 0)
+    return [e for i, e in enumerate(cluster)
+            if i >= raised or e.cls not in _OFTEN_OPTIONAL or e.line.type or _STRERROR.search(e.line.text)]
 
 
 def _telling(event: _Event) -> tuple[bool, int, bool, int]:
@@ -158,7 +181,8 @@ def _own_before(cluster: Sequence[_Event]) -> list[_Event]:
     # One that was raised while an earlier exception was handled explains that it could not be handled.
     if cluster[noticed].line.chained:
         return []
-    return [e for e in cluster[:noticed] if e.line.weight is Weight.EXCEPTION and e.line.type and not _is_symptom(e)]
+    killed = [e for e in cluster[:noticed] if _is_symptom(e) and e.cls in _CONTAGIOUS]
+    return killed or [e for e in cluster[:noticed] if e.line.weight is Weight.EXCEPTION and e.line.type]
 
 
 def _stopped_by_nan(best: _Event, events: Sequence[_Event]) -> _Event | None:

@@ -13,8 +13,10 @@ from services.training.log_lines import Bare, Words, split
 
 _QUIET: Final = Words("info|debug|trace|warning: ", r"(?<!=)\b(?-i:INFO|DEBUG|TRACE)\b|(?-i:\wWarning: )")
 _SURVIVED: Final = Words(
-    "retry|falling back|ignor|skipp|disabled",
-    r"\b(?:retrying|will retry|retry in \d+|falling back|ignored|ignoring|skipp(?:ing|ed)|disabled)\b",
+    "retry|falling back|ignor|skipp|disabled|scratch|default|fresh|proceed|continuing|will be|not fatal|for faster",
+    r"\b(?:retrying|will retry|retry in \d+|falling back|ignored|ignoring|skipp(?:ing|ed)|disabled|from scratch"
+    r"|(?:using|use|to) (?:the )?defaults?|defaulting|starting (?:fresh|over)|proceeding|continuing (?:with|anyway)"
+    r"|will be (?:created|downloaded|used)|not fatal|for faster)\b",
 )
 # What TensorFlow says as an error at every start, on machines without a card as well as on those with one.
 _STARTUP: Final = Words(
@@ -38,21 +40,26 @@ _STILL_HOLLOW: Final = re.compile(
 _NODE: Final = re.compile(r"^\{\{function_node [^}]*\}\} ")
 _NOTHING_INSIDE: Final = re.compile(r"^(?:Call a|A)rguments received by\b")
 _NAMES: Final = ("error", "exception", "interrupt", "Exit", "Fail", "Fault", "Timeout", "OutOfRes", "Iteration",
-                 "NotFound", "Diverged")
+                 "NotFound", "Diverged", "exceptions.", "errors.", "exc.", "errorfactory.", "BadZip")
 _EXCEPTION: Final = re.compile(
     r"^(?:E\s{2,}|Caused by: |Exception in thread \"[^\"]*\" |what\(\):\s*|[\w./-]+: )?"
-    r"((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:(?i:Error|Exception|Interrupt)|Exit|Failure|Failed|Fault|Timeout|OutOfResources"
-    r"|Iteration|NotFound|Diverged))(?::\s?(.*))?$"
+    r"((?:[A-Za-z_]\w*\.)*(?:[A-Za-z_]\w*(?:(?i:Error|Exception|Interrupt)|Exit|Failure|Failed|Fault|Timeout"
+    r"|OutOfResources|Iteration|NotFound|Diverged|BadZipFile)|Exception|BadZipFile)"
+    r"|(?:\w+\.)+(?:exceptions|errors|exc|errorfactory)\.\w+)(?::\s?(.*))?$"
 )
 _ANY_EXCEPTION: Final = re.compile(r"^((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?::\s(.*)|:?)$")
 # Somebody else's failure passed on: true, and no explanation.
 _WRAPPER: Final = Words(
-    "childfailed|calledprocess|raytask|rayactor|workercrashed|unexpectedly|brokenprocess|process|systemexit|non-zero"
-    "|terminatedworker|code 1|closing signal|forcefully|exitcode|launch.py|root cause",
-    r"ChildFailedError|CalledProcessError|RayTaskError|RayActorError|WorkerCrashedError|exited unexpectedly"
-    r"|BrokenProcessPool|ProcessRaisedException|ProcessExitedException|SystemExit|non-zero exit (?:code|status)"
-    r"|TerminatedWorkerError|exit(?:ed)? with (?:exit )?code 1\b|Sending process \d+ closing signal"
-    r"|forcefully exiting via SIGKILL|exitcode *: *1\b|launch\.py: error|Root Cause|error: .*exit code 1\b",
+    "childfailed|calledprocess|raytask|rayactor|actordied|workercrashed|unexpectedly|brokenprocess|process|systemexit"
+    "|non-zero|terminatedworker|airflow|papermill|py4jjava|cellexecution|deadkernel|trainingfailed|unexpectedstatus"
+    "|executionexception|=== run (|code 1|closing signal|forcefully|exitcode|launch.py|root cause",
+    r"ChildFailedError|CalledProcessError|RayTaskError|RayActorError|ActorDiedError|WorkerCrashedError"
+    r"|exited unexpectedly|BrokenProcessPool|ProcessRaisedException|ProcessExitedException|SystemExit"
+    r"|non-zero exit (?:code|status)|TerminatedWorkerError|AirflowException|PapermillExecutionError|Py4JJavaError"
+    r"|CellExecutionError|DeadKernelError|TrainingFailedError|UnexpectedStatusException"
+    r"|mlflow\.exceptions\.ExecutionException|=== Run \(ID|exit(?:ed)? with (?:exit )?code 1\b"
+    r"|Sending process \d+ closing signal|forcefully exiting via SIGKILL|exitcode *: *1\b|launch\.py: error"
+    r"|Root Cause|error: .*exit code 1\b",
 )
 _PROGRESS: Final = Words(
     "epoch|step|iter|batch|%|it/s|s/it|loss|resum|restart|recover|retr|continu|instead|falling back|running training",

@@ -38,12 +38,13 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
     rule(
         "segfault", _CODE,
         r"segmentation fault", r"\bSIGSEGV\b", r"\bsegfault\b(?! *(?:host|\w*=))", r"general protection fault",
-        r"\bsignal 11\b", rf"{_EXIT}(?:\b139\b|-11\b)", r"\bbus error\b|\bSIGBUS\b",
+        r"\bsignal 11\b", r"attempt to free invalid pointer", r"killed by signal: (?:aborted|bus|segm)",
+        r"^(?:\[[\w.:-]+\] )?signal: (?:aborted|bus error)", rf"{_EXIT}(?:\b139\b|-11\b)", r"\bbus error\b|\bSIGBUS\b",
         r"double free or corruption|free\(\): invalid|malloc\(\):|munmap_chunk\(\)|corrupted size vs"
         r"|corrupted double-linked|stack smashing", r"fatal python error: (?:segmentation|bus|aborted|illegal)",
         r"access violation|0xC0000005|3221225477", r"invalid memory reference", r"\bSIGILL\b|illegal instruction\b",
-        stems="fault|sig|139|-11|bus error|corrupt|free()|malloc()|munmap|smashing|fatal python|violation|0xc0000005"
-              "|3221225477|memory reference|illegal",
+        stems="fault|sig|invalid pointer|killed by|139|-11|bus error|corrupt|free()|malloc()|munmap|smashing"
+              "|fatal python|violation|0xc0000005|3221225477|memory reference|illegal",
     ),
     rule(
         "nan_loss", _CODE,
@@ -54,19 +55,25 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         r"(?:minimum|smallest)[^\n]{0,20}loss[ _]scale|loss[ _]scale[^\n]{0,30}\bminimum",
         r"FloatingPointError: (?!divide|division)[^\n]*(?:invalid value|overflow|nan)",
         r"loss[^\n]{0,10}(?:=|:) *nan\b[^\n]*(?:abort|stop|terminat|exit)", r"invalid value \(nan\) encountered",
+        r"\bprobability tensor contains", r"satisfy the constraint[^\n]*found invalid values", r"\bnan in summary",
+        r"\bloss function returned nan|degenerate solution on iteration",
         r"\b(?:nan|inf)s? (?:was |were )?(?:generated|produced|encountered|found)\b", r"\btensor had (?:nan|inf)\b",
-        stems="nan|inf|finite|diverg|explod|invalid loss|loss scale|floatingpoint",
+        stems="nan|inf|finite|diverg|explod|invalid loss|loss scale|floatingpoint|invalid values|degenerate",
     ),
     rule(
         "missing_module", _CODE,
         r"\bModuleNotFoundError\b", r"\bImportError\b", r"no module named", r"cannot import name", r"dll load failed",
         r"undefined symbol", r"cannot open shared object file", r"\bcommand not found\b",
-        r"there is no package called", r"\benv: [^\n]{1,60}: no such file or directory",
+        r"there is no package called", r"executable file not found in",
+        r"could not find a version that satisfies", r"requires a different python", r"PackagesNotFoundError",
+        r"module\(s\) are unknown|unable to locate a modulefile",
+        r"is not installed[^\n]*(?:pip|conda|apt|install)", r"\benv: [^\n]{1,60}: no such file or directory",
         r"^(?:/bin/)?(?:ba|da|z|k)?sh: (?:line )?\d+: [\w./+-]+: not found",
         r"no matching distribution found", r"ResolutionImpossible", r"could not load dynamic library[^\n]*dlerror",
         r"(?:DistributionNotFound|PackageNotFoundError|VersionConflict)", r"GLIBC\w*_[\d.]+'? not found",
         r"(?:package|library|module)\b[^\n]{0,60}\bis not installed", r"NoClassDefFoundError|ClassNotFoundException",
-        stems="module|import|dll|symbol|shared object|command not|: not found|env: |distribution|resolutionimpossible"
+        stems="module|import|dll|symbol|shared object|command not|: not found|env: |distribution"
+              "|resolutionimpossible|executable file|a version that|different python|packagesnotfound"
               "|dynamic library|packagenotfound|versionconflict|glibc|not installed|class|no package called",
     ),
     rule(
@@ -76,11 +83,18 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         r"ApiException: \((?:401|403)\)", r"\bforbidden\b",
         r"\bunauthorized\b", r"not authorized to perform", r"insufficient (?:permissions?|privileges?)",
         r"read-only file system|\bErrno 30\b", r"does not have [\w.]+ access",
+        r"\bnot have (?:the |required |necessary )*(?:permissions?|access|rights)\b",
         r"unable to locate credentials|NoCredentials\w*|ExpiredToken\w*|InvalidAccessKeyId|SignatureDoesNotMatch",
+        r"permission_?denied|PermissionDenied", r"(?:error code|status(?: code)?|code)[:= ]+40[13]\b",
+        r"\bAuthentication\w*Error\b|failed to authenticate|preauthentication failed|invalid_grant",
+        r"api[_ ]key[^\n]{0,20}(?:not configured|is valid|verification failed|incorrect|invalid)",
+        r"(?:incorrect|invalid) api key", r"host key verification failed", r"no valid credentials",
+        r"invalid account or account/partition",
         r"GatedRepoError|could not automatically determine credentials|DefaultCredentialsError",
         r"authentication (?:failed|required)|invalid credentials|authorization(?:failure| failed)",
-        stems="permi|apiexception|errno|eacces|eperm|access|client error|unauthorized|forbidden|authori|privilege"
-              "|read-only|credential|expiredtoken|signaturedoes|gatedrepo|authentication",
+        stems="permi|apiexception|errno|eacces|eperm|access|client error|unauthorized|forbidden|authori"
+              "|privilege|read-only|401|403|authenti|invalid_grant|api key|api_key|host key|invalid account"
+              "|credential|expiredtoken|signaturedoes|gatedrepo|authentication",
     ),
     rule(
         "file_not_found", _DATA,
@@ -98,18 +112,25 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         r"error occurred \(404\)", r"is not a valid model identifier", r"does not appear to have a file named",
         r"couldn't find (?:it|them) in the cached files", r"cannot find the requested files", r"no file named\b",
         r"can't load (?:the )?(?:tokenizer|config\w*|model|feature extractor|image processor)[^\n]* for ['\"]",
-        r"ApiException: \(404\)",
+        r"ApiException: \(404\)", r"incorrect path_or_model_id|repo id must be in the form", r"RESOURCE_DOES_NOT_EXIST",
+        r"\bcan(?:not|'t) find ['\"]?[\w./-]+\.\w{2,6}\b", r"\bno checkpoints? (?:was |were )?found\b",
+        r"\bfound 0 (?:files|images|samples) in\b", r"could not open (?:data )?file", r"cannot find primary config",
+        r"MissingConfigException", r"error opening ['\"]?/", r"no such table", r"can't find '__main__'",
+        r"\b(?:configmap|persistentvolumeclaim|secret) \"[^\"]+\" not found", r"no rule to make target",
+        r"MissingInputException|missing input files", r"returned error: 404",
+        r"errors(?:_impl)?\.NotFoundError: (?!op type|key |no registered|could not find device|no algorithm)",
         r"TABLE_OR_VIEW_NOT_FOUND|table or view not found",
-        stems="no |not_found|valid model|appear to have|t load|requested files|notfound|no such|nosuch|errno|enoent"
-              "|not exist|n't exist|not found|be found"
-              "|is missing|are missing|t find|to find|404",
+        stems="no |not_found|valid model|appear to have|path_or_model|repo id|not find|found 0|not open"
+              "|missingconfig|missinginput|missing input|error opening|__main__|no rule|t load|requested files"
+              "|notfound|no such|nosuch|errno|enoent|not exist|n't exist|not found|be found|is missing"
+              "|are missing|t find|to find|404",
     ),
     rule(
         "div_zero", _CODE,
         r"\bZeroDivisionError\b", r"(?<!warning: )\bdivision (?:or modulo )?by (?:zero|0\b)", r"modulo by zero",
         r"FloatingPointError: (?:divide|division) by zero", r"/ by zero", r"\bSIGFPE\b|floating point exception",
-        r"DivisionByZero", r"\bdivide by zero\b(?! encountered)",
-        stems="zero|by 0|sigfpe|floating point",
+        r"DivisionByZero|DivisionUndefined|divisor of zero", r"\bdivide by zero\b(?! encountered)",
+        stems="zero|divisionundefined|by 0|sigfpe|floating point",
     ),
     rule(
         "data_error", _DATA,
@@ -122,8 +143,9 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         r"(?:dataset|dataframe|frame|input) is empty|no (?:rows|samples|examples) (?:found|left|in)",
         r"Usecols do not match columns|number of columns[^\n]{0,40}match|ParserError",
         r"\bcolumn\b[^\n]{0,60}\b(?:not found|does not exist|is missing)",
-        stems="column|in index|are in the [|emptydata|0 sample|feature names|contains|arrowinvalid|parquet|corrupt"
-              "|schema|dataloss|data_loss|truncated|gzipped|magic|is empty|no rows|no samples|no examples|parsererror",
+        stems="column|in index|are in the [|emptydata|0 sample|feature names|contains|arrowinvalid|parquet"
+              "|corrupt|schema|dataloss|data_loss|truncated|gzipped|magic|is empty|no rows|no samples"
+              "|no examples|parsererror",
     ),
     rule(
         "network", _INFRA,
@@ -133,8 +155,8 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         r"50[234] (?:server error|bad gateway|service unavailable|gateway)", r"SSLError|IncompleteRead|ProtocolError",
         r"\bDEADLINE_EXCEEDED\b|\bUNAVAILABLE\b: ", r"closed the connection unexpectedly",
         r"could not connect to (?:the )?server|connection to server[^\n]*failed: (?!FATAL)",
-        stems="connect|brokenpipe|name or|resolution|timed out|timeout|time out|retries|50|sslerror|incompleteread"
-              "|protocolerror|deadline|unavailable", retryable=True,
+        stems="connect|brokenpipe|name or|resolution|timed out|timeout|time out|retries|50"
+              "|sslerror|incompleteread|protocolerror|deadline|unavailable", retryable=True,
     ),
     rule(
         "killed_by_user", _USER,
@@ -144,7 +166,10 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         stems="keyboardinterrupt|sig|cancelled|received|terminated|143|130|-15|-2|by user|by the user",
     ),
     # A loss printed as NaN, or a bare word of the shell: they speak where nothing else does.
-    rule("segfault", _CODE, r"\bcore dumped\b", r"^aborted\b", stems="core dumped|aborted", symptom=True),
+    rule(
+        "segfault", _CODE, r"\bcore dumped\b", r"^aborted\b", r"\bSIGABRT\b|\bsignal 6\b",
+        stems="core dumped|aborted|sigabrt|signal 6", symptom=True,
+    ),
     rule(
         "nan_loss", _CODE,
         r"\b\w{0,40}loss\w{0,40}['\"]?[ \t]*(?:=|:|is|->|\|)?[ \t]*['\"]?[-+]?(?:nan|inf)\b",
@@ -158,7 +183,7 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
     ),
     # What is left of a process that said nothing else.
     rule("segfault", _CODE, rf"{_EXIT}(?:\b134\b|-6\b)", stems="134|-6", symptom=True),
-    rule("div_zero", _CODE, rf"{_EXIT}(?:\b136\b|-8\b)", stems="136|-8", symptom=True),
+    rule("div_zero", _CODE, rf"{_EXIT}(?:\b136\b|-8\b)", r"\bsignal 8\b", stems="136|-8|signal 8", symptom=True),
     rule("missing_module", _CODE, rf"{_EXIT}\b127\b", stems="127", symptom=True),
     rule("permission", _INFRA, rf"{_EXIT}\b126\b", stems="126", symptom=True),
     # The checks of these libraries raise a runtime error, in C++ as in Python: they are no assertions of the job's.
@@ -170,8 +195,9 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
     ),
     rule(
         "assertion", _CODE,
-        r"\bAssertionError\b", r"\bassertion\b[^\n]{1,200}\bfailed\b", r"\bassertion failed\b", r"\bcheck failed:",
-        stems="assertion|check failed",
+        r"\bAssertionError\b", r"^FAILED [^\n]+ - assert\b", r"\bin stopifnot\(",
+        r"\bassertion\b[^\n]{1,200}\bfailed\b", r"\bassertion failed\b", r"\bcheck failed:",
+        stems="assertion|check failed|- assert|stopifnot",
     ),
     rule(
         "traceback", _USER,
@@ -182,9 +208,17 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
     rule(
         "runtime_error", _CODE,
         r"errors(?:_impl)?\.(?:InvalidArgument|Internal|Unimplemented|FailedPrecondition|OutOfRange|Aborted|Unknown"
-        r"|Cancelled)Error\b",
+        r"|Cancelled|NotFound)Error\b",
+        r"^(?:InvalidArgument|FailedPrecondition|Unimplemented|OutOfRange)Error\b",
         r"\b(?:Xla|Jax|Torch)RuntimeError\b", r"\bRuntimeException\b",
-        stems="errors|runtimeerror|runtimeexception",
+        stems="errors|runtimeerror|runtimeexception|argumenterror|preconditionerror|unimplementederror"
+              "|rangeerror",
+    ),
+    # An exception of C++ that nobody caught; what aborts after it is its consequence.
+    rule(
+        "runtime_error", _CODE,
+        r"terminate called after throwing an instance", r"terminating (?:due to|with) uncaught exception",
+        stems="terminat",
     ),
     rule("runtime_error", _CODE, r"(?:^|[^\w.]|\b(?:builtins|std)[.:]+)(?:RuntimeError|runtime_error)\b",
          stems="runtimeerror|runtime_error"),

@@ -26,7 +26,7 @@ def test_every_class_has_one_of_the_fifteen_names_or_is_known_to_have_none() -> 
     ("NVRM: Xid (PCI:0000:01:00): 79, GPU has fallen off the bus.", "node_failure", "cuda_runtime"),
     ("slurmctld: job 4 requeued due to node failure on cn3", "node_failure", "node_failure"),
     ("OSError: [Errno 5] Input/output error", "node_failure", "traceback"),
-    ("tf.errors.UnavailableError: Collective ops is aborted by: Connection reset by peer", "network", "nccl"),
+    ("tf.errors.UnavailableError: process group store: Connection reset by peer", "network", "nccl"),
     ("requests.exceptions.ConnectionError: Max retries exceeded with url: /x", "network", "traceback"),
     ("KeyboardInterrupt", "killed_by_user", "killed_by_user"),
     ("MemoryError", "ram_oom", "ram_oom"),
