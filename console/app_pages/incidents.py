@@ -6,7 +6,7 @@ from console import session, state
 from console.queries import incidents as queries
 from console.queries import now as now_queries
 from console.widgets import cards, chrome, incident_view, pickers, status, text, walk
-from services.alerts.incident import what
+from services.alerts.incident import Incident, what
 
 now = session.now()
 
@@ -27,12 +27,21 @@ def draw_list() -> None:
             # No pass, no row: this one stands in for the incident that nobody is there to open.
             status.line(gone.state, gone.subject, gone.words, since=gone.since, now=now, kind=gone.kind, hint=gone.hint,
                         to="system", params={})
-        for incident in found:
-            status.line(
-                incident_view.mark(incident, now), incident.subject, what(incident), since=incident.opened_at, now=now,
-                kind=" · ".join(p for p in (str(incident.severity), str(incident.pipeline), incident.environment) if p),
-                hint=f"{incident.acknowledged_by} is on it" if incident.acknowledged_by else "", to="incidents",
-                params={"incident": incident.id})
+        for incident in found[:status.OPEN_LINES]:
+            draw_line(incident)
+    if more := found[status.OPEN_LINES:]:
+        with status.rest(len(more)), status.lines("incidents-rest"):
+            for incident in more:
+                draw_line(incident)
+
+
+def draw_line(incident: Incident) -> None:
+    """Draw one incident on one line."""
+    status.line(
+        incident_view.mark(incident, now), incident.subject, what(incident), since=incident.opened_at, now=now,
+        kind=" · ".join(p for p in (str(incident.severity), str(incident.pipeline), incident.environment) if p),
+        hint=f"{incident.acknowledged_by} is on it" if incident.acknowledged_by else "", to="incidents",
+        params={"incident": incident.id})
 
 
 number = state.get("incident") if st.query_params.get("incident") else ""

@@ -69,13 +69,16 @@ with cards.guard("who is on call"), st.container(horizontal=True, horizontal_ali
 decide.outcome("acknowledged")
 text.section("Open, worst first")
 if found.rows:
-    draw(found.rows, "open")
+    draw(found.rows[:status.OPEN_LINES], "open")
+    if more := found.rows[status.OPEN_LINES:]:
+        with status.rest(len(more)):
+            draw(more, "rest")
 else:
     text.sentence(f"All {len(found.fine)} things that are measured are fine." if not found.stopped else
                   "Nothing was failing when the monitor stopped.")
 if found.fine:
     state = found.fine[0].state
-    with st.expander(f"{status.markdown(state)}: {len(found.fine)}", expanded=not found.rows):
+    with st.expander(status.markdown(state, len(found.fine)), expanded=not found.rows):
         draw(found.fine, "fine")
 
 meanings.explain(name for row in found.rows for name in row.measures)

@@ -16,7 +16,8 @@ def evidence(rows: Sequence[Row], *, opened: datetime, limit: float | None, unit
     """Return the chart of `rows` (`at`, `value`, `word`), with a rule where the incident opened."""
     data = alt.Data(values=[{**r, "at": r["at"].isoformat()} for r in rows])
     base = alt.Chart(data).encode(x=time_axis())
-    line = base.mark_line(color=colours.accent, strokeWidth=1.6).encode(y=alt.Y("value:Q", title=unit or None))
+    line = base.mark_line(color=colours.accent, strokeWidth=1.6).encode(
+        y=alt.Y("value:Q", axis=alt.Axis(title=unit or None, format="%" if unit == "share" else alt.Undefined)))
     dots = base.mark_point(filled=True, size=28).encode(
         y=alt.Y("value:Q"),
         color=alt.Color("word:N", legend=None, scale=alt.Scale(
@@ -31,5 +32,5 @@ def evidence(rows: Sequence[Row], *, opened: datetime, limit: float | None, unit
         x=alt.X("at:T"), y=alt.YValue(0), text=alt.Text("label:N"))
     parts = [line, dots, rule, words]
     if limit is not None:
-        parts.append(threshold(limit, f"limit {limit:g}", colours))
+        parts.append(threshold(limit, f"limit {limit:.3g}" if unit != "share" else f"limit {limit:.3%}", colours))
     return layers(*parts)

@@ -37,7 +37,7 @@ def find(wanted: str) -> list[Hit]:
 
 def _incidents(services: Services, text: str) -> list[Hit]:
     return [
-        Hit(kind="incident", name=str(i.id), about=i.title, page="incidents", params={"incident": str(i.id)},
+        Hit(kind="incident", name=f"incident {i.id}", about=i.title, page="incidents", params={"incident": str(i.id)},
             state=str(Verdict.PASS if i.resolved_at else Verdict.FAIL))
         for i in services.incidents.history(limit=200)
         if text in (str(i.id), f"incident {i.id}") or text in i.title.lower() or text in i.subject.lower()

@@ -15,6 +15,7 @@ from services.core.measurement import SEVERITY, Verdict
 from services.core.window import span_text
 
 SILENCED: Final = "silenced"
+OPEN_LINES: Final = 15  # lines that stand open, worst first; more are folded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +53,10 @@ def label(state: Verdict | str) -> str:
     return f"{found.icon} {found.word}"
 
 
-def markdown(state: Verdict | str) -> str:
-    """Return icon and word in the state's colour, for a Markdown sink."""
-    return f":{mark(state).colour}[{label(state)}]"
+def markdown(state: Verdict | str, count: int | None = None) -> str:
+    """Return icon and word in the state's colour, for a Markdown sink; with a count, how many there are."""
+    found = mark(state)
+    return f":{found.colour}[{label(state) if count is None else f'{found.icon} {count:,d} {found.word}'}]"
 
 
 def span(state: Verdict | str, words: str = "") -> Html:
@@ -80,6 +82,11 @@ def counts(states: Iterable[Verdict | str]) -> None:
 def lines(name: str) -> DeltaGenerator:
     """Return the container in which `line`s stand close together, one rule between each two."""
     return st.container(gap=None, key=f"il-lines-{name}")
+
+
+def rest(more: int) -> DeltaGenerator:
+    """Return the fold for the lines below the worst ones: fifty that stand open are no list of what to do."""
+    return st.expander(f"{more:,d} more")
 
 
 def line(
