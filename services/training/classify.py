@@ -42,6 +42,7 @@ _BY_EXIT: Final = {137: "oom_killer", -9: "oom_killer", 139: "segfault", -11: "s
                    -6: "segfault", 136: "div_zero", -8: "div_zero", 143: "killed_by_user", -15: "killed_by_user",
                    130: "killed_by_user", -2: "killed_by_user", 124: "time_limit", 127: "missing_module",
                    126: "permission"}
+_STEPS_ALONE: Final = 3  # how many lines of progress the others may print before they miss a rank
 _LAST: Final = 20  # how many lines at the end may tell of an end that nobody called an error
 _PASSED_ON: Final = re.compile(r"Caught \w+ in\b")  # from a worker of a data loader; its own words stand below
 _STOPS: Final = re.compile(r"\b(?:stop|abort|terminat|exit|quit|halt|diverg)", re.IGNORECASE)
@@ -142,10 +143,10 @@ def _is_symptom(event: _Event) -> bool:
 def _pick(events: Sequence[_Event], log: Log) -> _Event:
     """Return the event that ended the job, of those that nothing survived."""
     told = {e.line.index for e in events}
-    progress = [index for index in log.progress if index not in told]
+    progress = [went_on for went_on in log.progress if went_on[0] not in told]
     first = len(events) - 1
     # Backwards, as long as no ordinary progress lies between: what was survived stays out.
-    while first > 0 and not _between(progress, events[first - 1].line.index, events[first].line.index):
+    while first > 0 and not _survived(progress, events[first - 1].line, events[first].line):
         first -= 1
     cluster = _without_remarks(events[first:])
     if first > 0 and all(e.cls in _COLLATERAL for e in cluster):
@@ -204,8 +205,11 @@ def _cause(best: _Event, cluster: Sequence[_Event]) -> _Event:
     return before[-1] if before else best
 
 
-def _between(progress: Sequence[int], start: int, end: int) -> bool:
-    return any(start < index < end for index in progress)
+def _survived(progress: Sequence[tuple[int, str]], line: Line, until: Line) -> bool:
+    """Tell whether the job went on after a line. Ranks that miss one another soon wait: a few steps prove nothing."""
+    after = [source for index, source in progress if line.index < index < until.index]
+    others = sum(1 for source in after if line.source and source and source != line.source)
+    return len(after) > others or others > _STEPS_ALONE
 
 
 def _told(event: _Event) -> Classified:

@@ -104,6 +104,7 @@ class Line:
     frames: tuple[str, ...] = ()
     chained: bool = False  # it was raised while an earlier one was handled
     caused: bool = False  # and says that the earlier one is its cause
+    source: str = ""  # the rank or process that wrote it, where that is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +112,7 @@ class Log:
     """The telling lines of a log, oldest first, and where ordinary progress was printed."""
 
     lines: tuple[Line, ...]
-    progress: tuple[int, ...]
+    progress: tuple[tuple[int, str], ...]  # and which rank or process went on
 
 
 def read(text: str) -> Log:
@@ -127,7 +128,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.found: list[Line] = []
-        self.progress: list[int] = []
+        self.progress: list[tuple[int, str]] = []
         self._frames: list[str] = []
         self._inside = self._quoted = self._chained = self._caused = False
         self._hollow = False  # the last exception found only announced what is wrong
@@ -155,7 +156,7 @@ class _Reader:
                 index=index, text=text,
                 weight=Weight.WRAPPER if _WRAPPER.found(text, text.lower()) else Weight.EXCEPTION,
                 type=exception[1], message=exception[2] or "", frame=_own(self._frames), frames=tuple(self._frames),
-                chained=self._chained, caused=self._caused))
+                chained=self._chained, caused=self._caused, source=bare.source))
             self._hollow = self.found[-1].weight is Weight.EXCEPTION and _announces(exception[2])
             self._inside = self._quoted = self._chained = self._caused = False
             self._frames = []
@@ -163,9 +164,9 @@ class _Reader:
             self._inside = False
             if self._hollow:
                 self._fill(text, bare.level)
-            self.found.append(Line(index=index, text=text, weight=_weight(text, bare.level)))
+            self.found.append(Line(index=index, text=text, weight=_weight(text, bare.level), source=bare.source))
             if _PROGRESS.found(text, text.lower()):
-                self.progress.append(index)
+                self.progress.append((index, bare.source))
 
     def _fill(self, text: str, level: str) -> None:
         """Let the last exception say what the lines below its announcement say."""

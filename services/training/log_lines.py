@@ -48,6 +48,9 @@ _RELAY: Final = re.compile(r"^([EFIW])\d{4} [\d:.]+\s+\d+ [\w./-]+:\d+\]\s?")
 # A traceback shows what a collector put before every line of its process.
 _SHOWN: Final = "Traceback (most recent call last)"
 _NO_PREFIX: Final = re.compile(r"^\s*(?:[|+\"]|\{\s*\")|(?:Error|Exception|Interrupt|Original|Group|\w{2}')\s*$")
+# Which of several processes writes: by rank, by Ray's process, by MPI's.
+_SOURCE: Final = re.compile(r"\b[Rr]ank[ _:=]?\d+|\bpid=\d+|\bdefault\d+(?=\])|\d+,\d+(?=\]<std)")
+_SOURCE_WITHIN: Final = 80
 _MAX_SHOWN: Final = 8
 _MAX_PREFIX: Final = 160
 _LETTERS: Final = {"E": "ERROR", "F": "FATAL", "I": "INFO", "W": "WARNING"}
@@ -82,6 +85,7 @@ class Bare:
 
     text: str
     level: str = ""
+    source: str = ""  # the rank or process that wrote it, where its prefix says so
 
 
 def split(text: str) -> list[Bare]:
@@ -91,7 +95,7 @@ def split(text: str) -> list[Bare]:
     lines = dedent(text).split("\n")
     if len(lines) > MAX_LINES:
         lines = lines[:_HEAD] + lines[-(MAX_LINES - _HEAD) :]
-    return [bare for line in lines for bare in _read(_without(shown, line[:100_000]))]
+    return [bare for line in lines for bare in _read(line[:100_000], shown)]
 
 
 def _shown_prefix(text: str) -> re.Pattern[str] | None:
@@ -116,13 +120,21 @@ def _without(prefix: re.Pattern[str] | None, line: str) -> str:
     return prefix.sub("", line, count=1) if prefix else line
 
 
-def _read(line: str) -> Iterator[Bare]:
+def _read(whole: str, prefix: re.Pattern[str] | None) -> Iterator[Bare]:
+    line = _without(prefix, whole)
     if line.startswith("{") and line.rstrip().endswith("}"):
         structured = _structured(line)
         if structured is not None:
             yield from structured
             return
-    yield _bare(_narrow(line))
+    source = _SOURCE.search(whole, 0, _SOURCE_WITHIN) if _may_name_source(whole) else None
+    bare = _bare(_narrow(line))
+    yield Bare(bare.text, bare.level, source[0].lower()) if source else bare
+
+
+def _may_name_source(line: str) -> bool:
+    head = line[:_SOURCE_WITHIN]
+    return "ank" in head or "pid=" in head or "<std" in head or "default" in head
 
 
 def _structured(line: str) -> list[Bare] | None:

@@ -27,7 +27,7 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
     rule(
         "quota_refused", _INFRA,
         r"exceeded quota", r"quota[^.]{0,40}\bexceeded\b", r"\bQOS(?:Max|Grp)\w+|\bAssocGrp\w+",
-        r"\binsufficient (?:nvidia\.com/gpu|cpu|memory|google\.com/tpu)\b(?! for)", r"InsufficientInstanceCapacity",
+        r"\d insufficient (?:nvidia\.com/gpu|cpu|memory|google\.com/tpu)\b", r"InsufficientInstanceCapacity",
         r"ZONE_RESOURCE_POOL_EXHAUSTED|STOCKOUT", r"violates accounting/qos policy", r"FailedScheduling|Unschedulable",
         stems="quota|qos|assocgrp|insufficient|exhausted|stockout|schedul", retryable=True,
     ),
@@ -72,7 +72,8 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
     # The kernel's and the scheduler's own words, which may begin with the name of a host called gpu-something.
     rule(
         "oom_killer", _INFRA,
-        r"out of memory:? kill(?:ed)? process", r"\boom[-_ ]?kill(?!ed?\W+false)", r"OOMKilled(?!\W+false)",
+        r"out of memory:? kill(?:ed)? process", r"\boom[-_ ]?kill(?!\w*\W+(?:false|true|off|on|no|0|none)\b)",
+        r"OOMKilled(?!\W+false)",
         r"invoked oom-killer", r"\btasks? [\d,-]+: out of memory", r"memory cgroup out of memory",
         stems="oom|out of memory",
     ),
@@ -88,12 +89,14 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
         r"\b(?:cuda|cu|hip)(?:malloc|mem|host|alloc)\w*[^\n]{0,60}out of memory",
         r"\bout[ _]of[ _]device[ _]memory", r"\bRMM (?:failure|allocation)[^\n]*(?:pool|failed|exceeded)",
         r"no available memory for the cache blocks", r"NCudaLib::TOutOfMemoryError",
+        r"gpu_\d+_bfc\) ran out of memory", r"dst tensor is not initialized",
+        rf"(?:not enough|insufficient) (?:free |available )?{_DEVICE} memory",
         r"BFCArena|smaller than requested bytes of \d+",  # ONNX Runtime's arena on a card
         r"out of memory allocating [\d,]+ bytes",  # CuPy, without its module
         r"^OutOfMemoryError\b(?!: (?:java|gc|metaspace|direct|unable|requested|task))",
-        rf"(?:failed|unable) to allocate[^\n]{{0,60}}\b(?:{_DEVICE}|device) memory", rf"\b{_DEVICE}[ -]OOM\b",
-        stems="memory|runtime error (2)|alloc_failed|oom|resource_exhausted|resourceexhausted|rmm |bfcarena"
-              "|than requested",
+        rf"(?:failed|unable) to allocate[^\n]{{0,60}}\b(?:{_DEVICE}|device) memory", rf"\b{_DEVICE}[ -]OOM\b(?!-)",
+        stems="memory|runtime error (2)|alloc_failed|oom|resource_exhausted|resourceexhausted|rmm |dst tensor"
+              "|bfcarena|than requested",
     ),
     rule(
         "oom_killer", _INFRA,
@@ -102,7 +105,8 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
         r"(?:beyond|above|over)\b[^\n]{0,30}\bmemory limit", r"running low on memory",
         r"\bKilledWorker\b|exceeded [\d.]+% memory budget",
         r"(?:systemd-oomd|earlyoom)[^\n]*(?:kill|sending sig)",
-        r"\bOUT_OF_MEMORY\b(?![^\n]*cuda)", r"low on resource: memory", r"\bran out[- ]of[- ]memory\b",
+        r"\bOUT_OF_MEMORY\b(?![^\n]*cuda)", r"low on resource: memory", r"sent SIGKILL! perhaps out of memory",
+        r"replica[^\n]{1,40}ran out[- ]of[- ]memory",
         r"\bmem(?:ory)? [\d.]+ ?[kmg]?b exceeded limit", r"\bmemory usage limit", r"\bTERM_MEMLIMIT\b",
         r"\b(?:container|pod|executor|process|task|job)\b[^\n]{0,40}\bkilled\b[^\n]{0,40}\bmemory\b",
         r"reason[=:]\s*\"?oom", r"worker[^\n]{0,60}killed by signal: killed",
@@ -111,10 +115,10 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
     ),
     rule(
         "ram_oom", _CODE,
-        r"\b\w{0,40}MemoryError\b", r"std::bad_alloc", r"cannot allocate (?:memory|vector)", r"\bErrno 12\b|\bENOMEM\b",
+        r"MemoryError\b", r"std::bad_alloc", r"cannot allocate (?:memory|vector)", r"\bErrno 12\b|\bENOMEM\b",
         r"DefaultCPUAllocator", r"java heap space|gc overhead limit|java\.lang\.OutOfMemoryError",
         r"memory allocation of \d+ bytes failed", r"OOM when allocating", r"\bout of memory\b",
-        r"out of host memory", r"insufficient memory for the java", r"paging file is too small",
+        r"out of host memory", r"\b(?:insufficient|not enough) memory\b", r"paging file is too small",
         r"insufficient shared memory|unable to allocate shared memory|out of shared memory", r"bus error[^\n]*shm",
         r"unable to allocate [\d.,]+ ?[kmgtp]i?b", r"(?:failed|unable) to allocate [\d.,]+ ?(?:bytes|[kmgt]i?b)",
         r"outofmemory(?:error|exception)", r"malloc of size \d+ failed",

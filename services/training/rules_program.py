@@ -13,7 +13,7 @@ _LEARNT: Final = (
 _BECAME: Final = (
     r"\b(?:is|are|was|were|became|becomes?|went|contains?|has|have|turned(?: into)?|reached|diverged(?: to)?|with)\b"
 )
-_THING: Final = r"(?:files?|paths?|directory|directories|checkpoints?|datasets?|manifest)\b"
+_THING: Final = r"(?:files?|paths?|directory|directories|checkpoints?|datasets?|manifest|bucket|blob|object)\b"
 
 PROGRAM: Final[tuple[FailureRule, ...]] = (
     # An image that nobody may pull: the job then waits until its deadline, which explains nothing.
@@ -38,13 +38,15 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
     rule(
         "segfault", _CODE,
         r"segmentation fault", r"\bSIGSEGV\b", r"\bsegfault\b(?! *(?:host|\w*=))", r"general protection fault",
-        r"\bsignal 11\b", r"attempt to free invalid pointer", r"killed by signal: (?:aborted|bus|segm)",
+        r"\bsignal 11\b", r"attempt to free invalid pointer", r"\bglibc detected\b",
+        r"\bstatus=(?:11/SEGV|7/BUS|4/ILL)",
+        r"killed by signal: (?:aborted|bus|segm)",
         r"^(?:\[[\w.:-]+\] )?signal: (?:aborted|bus error)", rf"{_EXIT}(?:\b139\b|-11\b)", r"\bbus error\b|\bSIGBUS\b",
         r"double free or corruption|free\(\): invalid|malloc\(\):|munmap_chunk\(\)|corrupted size vs"
         r"|corrupted double-linked|stack smashing", r"fatal python error: (?:segmentation|bus|aborted|illegal)",
         r"access violation|0xC0000005|3221225477", r"invalid memory reference", r"\bSIGILL\b|illegal instruction\b",
-        stems="fault|sig|invalid pointer|killed by|139|-11|bus error|corrupt|free()|malloc()|munmap|smashing"
-              "|fatal python|violation|0xc0000005|3221225477|memory reference|illegal",
+        stems="fault|sig|invalid pointer|glibc|status=|killed by|139|-11|bus error|corrupt|free()|malloc()"
+              "|munmap|smashing|fatal python|violation|0xc0000005|3221225477|memory reference|illegal",
     ),
     rule(
         "nan_loss", _CODE,
@@ -64,7 +66,10 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         "missing_module", _CODE,
         r"\bModuleNotFoundError\b", r"\bImportError\b", r"no module named", r"cannot import name", r"dll load failed",
         r"undefined symbol", r"cannot open shared object file", r"\bcommand not found\b",
-        r"there is no package called", r"executable file not found in",
+        r"there is no package called", r"could not find or load main class",
+        r"not recognized as an internal or external", r"\bbad interpreter\b", r"\bcannot find module\b",
+        r"\bunable to import\b", r"package \w+ not found in current path", r"\bld: cannot find -l",
+        r"executable file not found in",
         r"could not find a version that satisfies", r"requires a different python", r"PackagesNotFoundError",
         r"module\(s\) are unknown|unable to locate a modulefile",
         r"is not installed[^\n]*(?:pip|conda|apt|install)", r"\benv: [^\n]{1,60}: no such file or directory",
@@ -73,8 +78,9 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         r"(?:DistributionNotFound|PackageNotFoundError|VersionConflict)", r"GLIBC\w*_[\d.]+'? not found",
         r"(?:package|library|module)\b[^\n]{0,60}\bis not installed", r"NoClassDefFoundError|ClassNotFoundException",
         stems="module|import|dll|symbol|shared object|command not|: not found|env: |distribution"
-              "|resolutionimpossible|executable file|a version that|different python|packagesnotfound"
-              "|dynamic library|packagenotfound|versionconflict|glibc|not installed|class|no package called",
+              "|resolutionimpossible|executable file|main class|recognized|interpreter|package|ld: cannot"
+              "|a version that|different python|packagesnotfound|dynamic library|packagenotfound"
+              "|versionconflict|glibc|not installed|class|no package called",
     ),
     rule(
         "permission", _INFRA,
@@ -89,21 +95,23 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         r"\bAuthentication\w*Error\b|failed to authenticate|preauthentication failed|invalid_grant",
         r"api[_ ]key[^\n]{0,20}(?:not configured|is valid|verification failed|incorrect|invalid)",
         r"(?:incorrect|invalid) api key", r"host key verification failed", r"no valid credentials",
+        r"\btoken (?:has |is |was )?expired",
         r"invalid account or account/partition",
         r"GatedRepoError|could not automatically determine credentials|DefaultCredentialsError",
         r"authentication (?:failed|required)|invalid credentials|authorization(?:failure| failed)",
         stems="permi|apiexception|errno|eacces|eperm|access|client error|unauthorized|forbidden|authori"
-              "|privilege|read-only|401|403|authenti|invalid_grant|api key|api_key|host key|invalid account"
-              "|credential|expiredtoken|signaturedoes|gatedrepo|authentication",
+              "|privilege|read-only|401|403|authenti|invalid_grant|token|api key|api_key|host key"
+              "|invalid account|credential|expiredtoken|signaturedoes|gatedrepo|authentication",
     ),
     rule(
         "file_not_found", _DATA,
-        r"\w{0,40}FileNotFound\w*", r"no such (?:file or directory|artifact|object)\b",
+        r"FileNotFound", r"no such (?:file or directory|artifact|object)\b",
         r"\bErrno 2\b|\bENOENT\b", r"errno = 2\b",
         r"NoSuch(?:Key|Bucket|File)\w*", r"specified (?:key|blob|bucket|path|file) does not exist",
         r"path does not exist", r"cannot find the (?:file|path) specified",
         rf"{_THING}[^\n]{{0,120}}\b(?:do(?:es)? not exist|do(?:es)?n't exist|not found|could not be found"
         r"|(?:is|are) missing)\b",
+        rf"{_THING}[^\n]{{0,120}}\bmissing\W*$", r"\b(?:could not|cannot|unable to|failed to) locate\b",
         r"404 client error|HTTP(?:/[\d.]+| error| status)? 404|: 404 not found",
         r"EntryNotFoundError|RepositoryNotFoundError|BlobNotFound|ResourceNotFoundError",
         r"(?:can't|can ?not|couldn't|could not|unable to|failed to) find [^\n]{0,40}"
@@ -115,15 +123,16 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         r"ApiException: \(404\)", r"incorrect path_or_model_id|repo id must be in the form", r"RESOURCE_DOES_NOT_EXIST",
         r"\bcan(?:not|'t) find ['\"]?[\w./-]+\.\w{2,6}\b", r"\bno checkpoints? (?:was |were )?found\b",
         r"\bfound 0 (?:files|images|samples) in\b", r"could not open (?:data )?file", r"cannot find primary config",
-        r"MissingConfigException", r"error opening ['\"]?/", r"no such table", r"can't find '__main__'",
+        r"MissingConfigException", r"no urls matched", r"error opening ['\"]?/", r"no such table",
+        r"can't find '__main__'",
         r"\b(?:configmap|persistentvolumeclaim|secret) \"[^\"]+\" not found", r"no rule to make target",
         r"MissingInputException|missing input files", r"returned error: 404",
         r"errors(?:_impl)?\.NotFoundError: (?!op type|key |no registered|could not find device|no algorithm)",
         r"TABLE_OR_VIEW_NOT_FOUND|table or view not found",
         stems="no |not_found|valid model|appear to have|path_or_model|repo id|not find|found 0|not open"
-              "|missingconfig|missinginput|missing input|error opening|__main__|no rule|t load|requested files"
-              "|notfound|no such|nosuch|errno|enoent|not exist|n't exist|not found|be found|is missing"
-              "|are missing|t find|to find|404",
+              "|missingconfig|no urls|missinginput|missing input|error opening|__main__|no rule|t load"
+              "|requested files|notfound|no such|nosuch|errno|enoent|not exist|n't exist|not found|be found"
+              "|missing|locate|are missing|t find|to find|404",
     ),
     rule(
         "div_zero", _CODE,
@@ -149,7 +158,7 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
     ),
     rule(
         "network", _INFRA,
-        r"\w{0,40}ConnectionError\b", r"ConnectionResetError|ConnectionRefusedError|BrokenPipeError",
+        r"ConnectionError\b", r"ConnectionResetError|ConnectionRefusedError|BrokenPipeError",
         r"connection (?:reset|refused|aborted|timed out)", r"name (?:or service not known|resolution)",
         r"(?:read|connect(?:ion)?) ?timed? ?out|(?:Read|Connect)Timeout\w*", r"max retries exceeded",
         r"50[234] (?:server error|bad gateway|service unavailable|gateway)", r"SSLError|IncompleteRead|ProtocolError",
@@ -167,8 +176,9 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
     ),
     # A loss printed as NaN, or a bare word of the shell: they speak where nothing else does.
     rule(
-        "segfault", _CODE, r"\bcore dumped\b", r"^aborted\b", r"\bSIGABRT\b|\bsignal 6\b",
-        stems="core dumped|aborted|sigabrt|signal 6", symptom=True,
+        "segfault", _CODE, r"\bcore dumped\b", r"\bstatus=6/ABRT|result 'core-dump'", r"^aborted\b",
+        r"\bSIGABRT\b|\bsignal 6\b",
+        stems="core dumped|abrt|core-dump|aborted|sigabrt|signal 6", symptom=True,
     ),
     rule(
         "nan_loss", _CODE,
@@ -178,12 +188,15 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
     rule(
         "oom_killer", _INFRA,
         r"(?:^|:\s+(?:line )?\d+:?\s+|\]\s+\d+\s+|\]\+?\s+)killed(?:\s|$)", rf"{_EXIT}(?:\b137\b|-9\b)", r"\bSIGKILL\b",
-        r"\bsignal 9\b", r"\b0:125\b",
+        r"\bsignal 9\b", r"\b0:125\b", r"\bstatus=9/KILL",
         stems="killed|137|-9|sigkill|signal 9|0:125", symptom=True,
     ),
     # What is left of a process that said nothing else.
     rule("segfault", _CODE, rf"{_EXIT}(?:\b134\b|-6\b)", stems="134|-6", symptom=True),
-    rule("div_zero", _CODE, rf"{_EXIT}(?:\b136\b|-8\b)", r"\bsignal 8\b", stems="136|-8|signal 8", symptom=True),
+    rule(
+        "div_zero", _CODE, rf"{_EXIT}(?:\b136\b|-8\b|\b8/FPE)", r"\bsignal 8\b", stems="136|-8|signal 8|8/fpe",
+        symptom=True,
+    ),
     rule("missing_module", _CODE, rf"{_EXIT}\b127\b", stems="127", symptom=True),
     rule("permission", _INFRA, rf"{_EXIT}\b126\b", stems="126", symptom=True),
     # The checks of these libraries raise a runtime error, in C++ as in Python: they are no assertions of the job's.
@@ -210,9 +223,9 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         r"errors(?:_impl)?\.(?:InvalidArgument|Internal|Unimplemented|FailedPrecondition|OutOfRange|Aborted|Unknown"
         r"|Cancelled|NotFound)Error\b",
         r"^(?:InvalidArgument|FailedPrecondition|Unimplemented|OutOfRange)Error\b",
-        r"\b(?:Xla|Jax|Torch)RuntimeError\b", r"\bRuntimeException\b",
-        stems="errors|runtimeerror|runtimeexception|argumenterror|preconditionerror|unimplementederror"
-              "|rangeerror",
+        r"\b(?:Xla|Jax|Torch)RuntimeError\b", r"\bRuntimeException\b", r"\bNon-OK-status:",
+        stems="errors|non-ok-status|runtimeerror|runtimeexception|argumenterror|preconditionerror"
+              "|unimplementederror|rangeerror",
     ),
     # An exception of C++ that nobody caught; what aborts after it is its consequence.
     rule(

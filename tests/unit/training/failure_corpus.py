@@ -204,6 +204,11 @@ CASES: list[tuple[str, str]] = [
     ("nccl", "E x/coordination_service_agent.cc:2] coordination service: UNAVAILABLE: tasks are unhealthy (stopped sending heartbeats)"),
     ("cuda_oom", "ValueError: No available memory for the cache blocks."),
     ("nan_loss", _raised("RuntimeError: probability tensor contains either `inf`, `nan` or element < 0")),
+    ("traceback", "settings: oom_killer: false, nan_check: true\n" + _raised("TypeError: f() takes 1 argument", before="")),
+    ("ram_oom", "MemoryError\nsrun: error: gpu-oom-01: task 0: Exited with exit code 1"),
+    ("oom_killer", "systemd[1]: fit.service: Main process exited, code=killed, status=9/KILL"),
+    ("missing_module", "'accelerate' is not recognized as an internal or external command"),
+    ("runtime_error", "F0000 00:00:17.1 9 client.cc:4] Non-OK-status: status: INTERNAL: the core halted"),
     ("unknown", "epoch 1 loss=0.5\nepoch 2 loss=0.4\ndone"),
     ("unknown", ""),
 ]

@@ -83,6 +83,15 @@ def test_what_a_collector_of_its_own_kind_puts_before_lines_is_learnt_from_a_tra
     assert (found.cls, found.type, found.frame) == ("file_not_found", "OSError", "fit.py:<module>")
 
 
+@pytest.mark.parametrize(("steps", "cls"), [(2, "traceback"), (40, "nccl")])
+def test_a_rank_is_gone_though_the_others_go_on_for_a_few_steps_and_lives_if_they_go_on_for_long(
+    steps: int, cls: str
+) -> None:
+    went_on = "".join(f"[rank0]: epoch 1 step {n} loss=0.4\n" for n in range(steps))
+    log = f"[rank1]: KeyError: 'a.png'\n{went_on}[rank0]:[E P.cpp:6] Watchdog caught collective operation timeout"
+    assert classify(log).cls == cls
+
+
 def test_source_code_quoted_by_a_frame_is_no_evidence() -> None:
     log = ('Traceback (most recent call last):\n  File "/app/cuda out of memory.py", line 4, in nccl_error\n'
            "    raise MemoryError('no such file or directory')  # PermissionError\nKeyError: 'x'")
