@@ -7,6 +7,9 @@ from services.training.failure_rule import FailureRule, Owner, rule
 _INFRA, _CODE = Owner.INFRASTRUCTURE, Owner.CODE
 _DEVICE: Final = r"(?:cuda|gpu|hip|mps|xpu|npu|tpu|hbm|vram)"
 _EITHER: Final = r"(?:cuda|cpu)"
+_CARD: Final = r"['\"]?(?:cuda|gpu|mps|xla|npu)(?::\d+)?\b"
+_HOST: Final = r"['\"]?cpu\b(?!-)"
+_PLACED: Final = r"\b(?:on|is|at|device)(?: device)?"
 
 MACHINE: Final[tuple[FailureRule, ...]] = (
     rule(
@@ -17,6 +20,15 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
         r"spot interruption (?:notice|warning)", r"PreemptionByScheduler", r"TERMINATE_ON_HOST_MAINTENANCE",
         r"^\W*preempted\W*$",
         stems="preempt|spot |host_maintenance", retryable=True,
+    ),
+    # Two families whose words are those of a full disk or of host memory, and whose cause is another.
+    rule(
+        "ram_oom", _CODE, r"unable to write to file </torch_",
+        stems="</torch_",
+    ),
+    rule(
+        "nccl", _INFRA, r"\bibv_\w+[^\n]{0,40}failed",
+        stems="ibv_", retryable=True,
     ),
     rule(
         "disk_full", _INFRA,
@@ -64,10 +76,16 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
         r"can't convert (?:cuda|mps|xpu|npu|hpu) device type tensor to numpy",
         r"placeholder storage has not been allocated on mps",
         r"received incompatible devices", r"tensors on conflicting devices", r"\bdifferent devices: ",
+        rf"^[\w.]*Error: [^\n]*{_PLACED} {_CARD}[^\n]{{1,60}}{_PLACED} {_HOST}",
+        rf"^[\w.]*Error: [^\n]*{_PLACED} {_HOST}[^\n]{{1,60}}{_PLACED} {_CARD}",
+        r"to be on (?:the )?same device", r"\bdevice mismatch\b", r"on one device, got",
+        r"on (?:a )?different device\b",
+        r"was expected to be on[^\n]*but is actually on",
         r"not (?:at|on) the same device", r"must be on the current device",
         r"have one of the following device[^.]{0,20}but got", r"can't convert \w+:\d+ device type tensor to numpy",
         r"cannot be accessed from triton \(cpu tensor",
-        stems="device|is on cpu|is on gpu|is on cuda|expected|input type|placeholder storage|cpu tensor",
+        stems="on cpu|on cuda|at cpu|at cuda|device|is on cpu|is on gpu|is on cuda|expected|input type"
+              "|placeholder storage|cpu tensor",
     ),
     # The kernel's and the scheduler's own words, which may begin with the name of a host called gpu-something.
     rule(
@@ -173,13 +191,14 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
         r"\b(?:cuda|hip)(?: driver)? (?:error|exception|failure)\b", r"\bcuda runtime (?:error\b|implicit init)",
         r"triton error \[", r"device kernel image is invalid",
         r"\b(?:blas|cublas|cudnn|gemm)\b[^\n]{0,20}launch failed",
-        r"unable to find an engine to execute", r"device-side assert", r"illegal memory access",
+        r"unable to find an engine to execute", r"memory access fault by gpu", r"device-side assert",
+        r"illegal memory access",
         r"\b(?:CUBLAS|CUDNN|CUSOLVER|CUFFT|CUSPARSE|CURAND|HIPBLAS)_STATUS_(?!SUCCESS)\w+", r"CUDA_ERROR_\w+",
         r"\bcudaError(?!MemoryAllocation)\w+", r"\b(?:cudnn|cublas|cusolver|cufft) error\b",
         r"block: \[\d+,\d+,\d+\], thread: \[\d+,\d+,\d+\] assertion", r"no kernel image is available",
         r"misaligned address", r"AcceleratorError", r"warp illegal|illegal instruction was encountered",
         r"triton[\w.]*OutOfResources",
-        stems="cuda|hip|triton error|launch failed|find an engine|device-side|illegal|_status_|cudnn|cublas"
-              "|cusolver|cufft|block: [|kernel image|misaligned|acceleratorerror|outofresources",
+        stems="cuda|hip|triton error|launch failed|find an engine|access fault|device-side|illegal|_status_"
+              "|cudnn|cublas|cusolver|cufft|block: [|kernel image|misaligned|acceleratorerror|outofresources",
     ),
 )

@@ -8,7 +8,7 @@ _INFRA, _DATA, _CODE, _USER = Owner.INFRASTRUCTURE, Owner.DATA, Owner.CODE, Owne
 _EXIT: Final = r"(?:exit(?:ed)?|exitcode|returned?|status)[^\n]{0,30}"
 _NOT_A_NUMBER: Final = r"\b(?:nan|nans|infs?|infinite|infinity|non-?finite|not finite)\b"
 _LEARNT: Final = (
-    r"\b(?:loss|losses|objective|grad(?:ient)?s?|grad_norm|logits|weights|activations?|metrics?|scores?|rmse|auc)\b"
+    r"\b(?:loss|losses|objective|grad(?:ient)?s?|grad_norm|logits|weights|activations?|perplexity|metrics?|scores?|rmse|auc)\b"
 )
 _BECAME: Final = (
     r"\b(?:is|are|was|were|became|becomes?|went|contains?|has|have|turned(?: into)?|reached|diverged(?: to)?|with)\b"
@@ -57,7 +57,9 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         r"(?:minimum|smallest)[^\n]{0,20}loss[ _]scale|loss[ _]scale[^\n]{0,30}\bminimum",
         r"FloatingPointError: (?!divide|division)[^\n]*(?:invalid value|overflow|nan)",
         r"loss[^\n]{0,10}(?:=|:) *nan\b[^\n]*(?:abort|stop|terminat|exit)", r"invalid value \(nan\) encountered",
-        r"\bprobability tensor contains", r"satisfy the constraint[^\n]*found invalid values", r"\bnan in summary",
+        r"\bprobability tensor contains",
+        r"\b(?:nan|non-?finite)\b[^\n]{0,30}\b(?:stopping|aborting|terminating|giving up|halting|abort)\b",
+        r"satisfy the constraint[^\n]*found invalid values", r"\bnan in summary",
         r"\bloss function returned nan|degenerate solution on iteration",
         r"\b(?:nan|inf)s? (?:was |were )?(?:generated|produced|encountered|found)\b", r"\btensor had (?:nan|inf)\b",
         stems="nan|inf|finite|diverg|explod|invalid loss|loss scale|floatingpoint|invalid values|degenerate",
@@ -138,8 +140,8 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         "div_zero", _CODE,
         r"\bZeroDivisionError\b", r"(?<!warning: )\bdivision (?:or modulo )?by (?:zero|0\b)", r"modulo by zero",
         r"FloatingPointError: (?:divide|division) by zero", r"/ by zero", r"\bSIGFPE\b|floating point exception",
-        r"DivisionByZero|DivisionUndefined|divisor of zero", r"\bdivide by zero\b(?! encountered)",
-        stems="zero|divisionundefined|by 0|sigfpe|floating point",
+        r"DivisionByZero|DivisionUndefined|divisor of zero|\bDivideError\b", r"\bdivide by zero\b(?! encountered)",
+        stems="zero|divisionundefined|divideerror|by 0|sigfpe|floating point",
     ),
     rule(
         "data_error", _DATA,
@@ -182,6 +184,7 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
     ),
     rule(
         "nan_loss", _CODE,
+        r"\b(?:ppl|perplexity|[lr]?mse|rmse|mae|l[12]|logloss|learn|test|grad[_ ]norm)['\"]?[ \t]*[=:][ \t]*nan\b",
         r"\b\w{0,40}loss\w{0,40}['\"]?[ \t]*(?:=|:|is|->|\|)?[ \t]*['\"]?[-+]?(?:nan|inf)\b",
         stems="nan|inf", symptom=True,
     ),
@@ -215,7 +218,8 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
     rule(
         "traceback", _USER,
         r"^[\w./-]+: error: (?:unrecognized arguments|argument |the following arguments are required|ambiguous option)",
-        stems=": error: ",
+        r"^Error in [^\n]{1,200}[:)] ?$", r"^Error in [\w.]+\([^\n]*\) ?: ", r"^Execution halted$",  # R
+        stems=": error: |error in |execution halted",
     ),
     # What an operation of TensorFlow or XLA cannot do, it says only when it runs.
     rule(

@@ -209,6 +209,12 @@ CASES: list[tuple[str, str]] = [
     ("oom_killer", "systemd[1]: fit.service: Main process exited, code=killed, status=9/KILL"),
     ("missing_module", "'accelerate' is not recognized as an internal or external command"),
     ("runtime_error", "F0000 00:00:17.1 9 client.cc:4] Non-OK-status: status: INTERNAL: the core halted"),
+    ("device_mismatch", _raised("ValueError: the mask is on cpu while the scores are on cuda:1")),
+    ("cuda_runtime", "Memory access fault by GPU node-2 (Agent handle: 0x1) on address 0x7f.\nAborted (core dumped)"),
+    ("nccl", "n1:1:2 [0] NCCL WARN Call to ibv_reg_mr failed: Cannot allocate memory\nRuntimeError: NCCL communicator was aborted"),
+    ("ram_oom", _raised("RuntimeError: unable to write to file </torch_9_1>: No space left on device (28)")),
+    ("nan_loss", "[iter 30] train's l2: nan\tvalid's l2: nan"),
+    ("traceback", "Error in model.frame.default(formula = y ~ .) : \n  variable lengths differ\nExecution halted"),
     ("unknown", "epoch 1 loss=0.5\nepoch 2 loss=0.4\ndone"),
     ("unknown", ""),
 ]
