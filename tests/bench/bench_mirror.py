@@ -8,6 +8,7 @@ import argparse
 import os
 import platform
 import random
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -170,6 +171,7 @@ def main() -> None:
         now = datetime.now(UTC)
         fast, sql, _ = house(folder, "sql", MlflowSql(uri, sql=uri))
         lines = [timed(f"database: first sync of {options.runs:,} runs", lambda: sql.run(now=now), "≤ 5 s")]
+        served = shutil.copy(database, folder / "served.db")  # the new runs of the direct turns are not in it
         lines += both(folder, "direct", uri, database, options.runs, limits=("≤ 60 s", "≤ 0.3 s"))
 
         def search(where: mlflow.MlflowClient, limit: int) -> None:
@@ -183,8 +185,8 @@ def main() -> None:
         lines.append(timed("MLflow's own search, newest 200", lambda: search(client, 200)))
         lines.append(timed(f"MLflow's own search, {options.runs:,} runs", lambda: search(client, options.runs)))
         if not options.no_rest:
-            with server(uri, folder) as address:
-                lines += both(folder, "REST", address, database, options.runs, limits=("≤ 120 s", "≤ 0.6 s"))
+            with server(f"sqlite:///{served}", folder) as address:
+                lines += both(folder, "REST", address, served, options.runs, limits=("≤ 120 s", "≤ 0.6 s"))
         fast.engine.dispose()
     if options.record:
         record(options.record, lines, options.runs)
