@@ -62,6 +62,7 @@ def form(
     typed = {c.typed for c in choices if c.typed}
     if typed:
         st.text_input(f"To confirm, type {text.escape(next(iter(typed)))}", key=f"typed:{key}")
+    withheld: dict[str, list[str]] = {}
     with st.container(horizontal=True, gap="small"):
         for choice in choices:
             permitted = may(actor, choice.action, model=model, environment=environment)
@@ -71,9 +72,13 @@ def form(
                 disabled=bool(why), help=text.escape(why) if why else None, on_click=carry_out,
                 args=(key, choice, op_id, now),
             )
+            if why:
+                withheld.setdefault(why, []).append(choice.label)
     where = " ".join(part for part in (model, environment) if part) or "this installation"
     roles = ", ".join(sorted(actor.roles(model=model, environment=environment))) or "no role"
-    text.note(f"You are {actor.label or actor.subject}: {roles} on {where}.")
+    # A thumb has no pointer to rest on a greyed button.
+    reasons = "; ".join(f"{', '.join(labels)} ({why})" for why, labels in withheld.items())
+    text.note(f"You are {actor.label or actor.subject}: {roles} on {where}.{f' Greyed: {reasons}.' if reasons else ''}")
 
 
 def quick(key: str, choice: Choice, *, now: datetime, model: str = "", environment: str = "",
@@ -91,6 +96,8 @@ def quick(key: str, choice: Choice, *, now: datetime, model: str = "", environme
     st.button(choice.label, key=f"do:{key}", type="primary" if choice.primary else kind, on_click=carry_out,
               disabled=bool(why), help=text.escape(why) if why else None,
               args=(outcome_key, replace(choice, reason_required=False), op_id, now))
+    if why and choice.primary:
+        text.note(f"{choice.label}: {why}.")
 
 
 def outcome(key: str) -> None:

@@ -84,6 +84,7 @@ def test_a_viewer_sees_what_the_decision_takes_and_cannot_click(console, panel):
     button = console.button(page, "Approve")
     assert button.disabled
     assert "takes approver" in button.help
+    assert "Greyed: Approve, Reject (takes approver); Promote (takes" in console.words(page), "a thumb reads no tooltip"
     assert "You are Viewer: viewer on flight-delay production." in console.words(page)
 
 
