@@ -4,6 +4,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from console.shell import SCRIPT
 from tests.browser.chromium import PHONE, WIDE
 from tests.browser.small_home import HOSTILE
 
@@ -90,3 +91,37 @@ def test_our_page_cannot_be_framed(small_url, visit):
     framed = [f for f in page.frames if f != page.main_frame]
     assert all("stApp" not in f.content() for f in framed)
     someone.complaints.clear()  # the refusal itself is logged by the browser
+
+
+STAGE = f"""<!doctype html><script>WebSocket = class {{ send() {{}} }};</script><script>{SCRIPT.read_text()}</script>
+<p id="app" data-test-script-state="notRunning"></p><script>
+const click = () => document.body.click(), send = () => new WebSocket().send(""),
+  script = state => app.setAttribute("data-test-script-state", state), write = () => history.pushState(null, "", "?a");
+</script>"""
+
+
+def test_only_what_a_click_asked_for_is_a_step_of_the_history(chromium):
+    page = chromium.new_page()
+    page.clock.install(time=0)
+    page.route("**/*", lambda route: route.fulfill(body=STAGE, content_type="text/html"))
+    page.goto("http://console.test/")
+    page.clock.pause_at(60_000)
+
+    def steps(acts: str) -> int:
+        before = page.evaluate("history.length")
+        for act in acts.split():
+            if act == "later":
+                page.clock.fast_forward(5_000)
+            else:
+                page.evaluate(f"script('{act}')" if "unning" in act else f"{act}()")
+        return page.evaluate("history.length") - before
+
+    assert steps("click write write") == 1
+    assert steps("write") == 0
+    assert steps("click later write") == 0, "it asked for nothing"
+    assert steps("click send later running later write notRunning") == 1, "the server is slow"
+    assert steps("click send running notRunning later write") == 0, "what it asked for was no address"
+    assert steps("click send running notRunning running later write notRunning") == 1, "a script may start over"
+    assert steps("running click send notRunning later running write notRunning") == 1, "that script was another's"
+    assert steps("click send click later running write notRunning") == 1, "somebody is impatient"
+    page.close()
