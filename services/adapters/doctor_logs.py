@@ -96,4 +96,5 @@ def _table(settings: Settings, name: str, model: Model, wanted: dict[str, str]) 
     lost = [column + where for column, where in wanted.items() if column not in columns]
     if lost:
         return Verdict.FAIL, f"table {model.log} has no column {', '.join(lost)}; it has {', '.join(columns[:20])}"
-    return Verdict.PASS, f"table {model.log} has every declared column"
+    return Verdict.PASS, (f"table {model.log} has every declared column; outage, latency, volume and quality are not "
+                          "read from a table")

@@ -55,7 +55,7 @@ def signal_logs(settings: Settings, ledger: LogLedger) -> dict[str, SignalLog]:
     """Return the prediction and label logs of every model, read for aggregates."""
     return {
         name: SignalLog(
-            name, model, root=settings.log_root(name), files=_files(ledger, f"predictions:{name}"),
+            name, model, root=settings.log_root(name), files=_prediction_files(settings, ledger, name),
             label_root=settings.label_root(name),
             label_files=_files(ledger, f"labels:{name}"),
         )
@@ -65,7 +65,8 @@ def signal_logs(settings: Settings, ledger: LogLedger) -> dict[str, SignalLog]:
 
 def rows_of(settings: Settings, stores: Stores) -> dict[str, SignalRows]:
     """Return what looks up the failing rows of every model."""
-    return {name: SignalRows(model, root=settings.log_root(name), files=_files(stores.ledger, f"predictions:{name}"))
+    return {name: SignalRows(model, root=settings.log_root(name),
+                             files=_prediction_files(settings, stores.ledger, name))
             for name, model in settings.models.items()}
 
 
@@ -84,22 +85,24 @@ def accepting(settings: Settings, stores: Stores) -> Accepting:
 
 def signal_steps(settings: Settings, stores: Stores) -> list[Step]:
     """Return the steps, to stand after the profiles: they read the ledger that those keep."""
-    logs, cursor, news = signal_logs(settings, stores.ledger), SignalCursor(stores.sources), LogNews(stores.db)
+    cursor, news = SignalCursor(stores.sources), LogNews(stores.db)
+    logs = {n: log for n, log in signal_logs(settings, stores.ledger).items() if settings.models[n].format != "table"}
     save, faults = stores.measurements.save, faults_of(settings, stores)
     failures = Failures(rows=rows_of(settings, stores), sensitive=faults.sensitive, samples=stores.samples)
     return [
-        TrafficStep(logs=logs, news=news.since, come=news.inside, cursor=cursor, store=stores.traffic),
+        TrafficStep(logs=logs, tables=[n for n in settings.models if n not in logs], news=news.since, come=news.inside,
+                    cursor=cursor, store=stores.traffic),
         ServingStep(models=list(settings.models), environments=list(settings.environments), store=stores.traffic,
                     cursor=cursor, prober=HealthProbe(settings), failures=failures, save=save),
         ChecksStep(models=list(settings.models), baselines=stores.baselines, profiles=stores.profiles,
                    schemas=stores.schemas, hours=stores.traffic, faults=faults, save=save),
         LabelsStep(
             logs=logs, ledger=stores.ledger, news=news.since, cursor=cursor, store=stores.scores,
-            files={n: label_files(settings, n) for n, m in settings.models.items() if m.labels},
+            files={n: label_files(settings, n) for n in logs if settings.models[n].labels},
         ),
         QualityStep(
             models={n: Watched(task=m.task, maturity=parse_span(m.label_maturity), labelled=bool(m.labels))
-                    for n, m in settings.models.items()},
+                    for n, m in settings.models.items() if n in logs},
             logs=logs, store=stores.scores, validation=MirroredScores(stores.registry, stores.runs), save=save,
             losses=_losses(settings, logs),
         ),
@@ -125,6 +128,11 @@ def _losses(
         return estimate_losses(logs[model], features, environment=environment, reference=reference, asked=asked)
 
     return losses
+
+
+def _prediction_files(settings: Settings, ledger: LogLedger, model: str) -> Callable[[], Mapping[str, LogFile]]:
+    """Return what the ledger knows of a model's files; what it knows of a table are hours, which nobody can open."""
+    return dict if settings.models[model].format == "table" else _files(ledger, f"predictions:{model}")
 
 
 def _files(ledger: LogLedger, log: str) -> Callable[[], Mapping[str, LogFile]]:

@@ -4,12 +4,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from services.adapters.signal_steps import signal_logs
+from services.adapters.table_log import TableLog
 from services.core.access import Actor, Grant, Role
 from services.core.measurement import Verdict, Why
 from services.core.window import DAY, HOUR, TimeWindow
@@ -385,6 +387,25 @@ def test_classes_are_scored_by_class(tmp_path: Path):
     right = sum(n for (label, said), n in counted.table.items() if label == said)
     assert right - sum(counted.right.values()) <= 1, "NaN is no score; the answer counts all the same"
     assert house.newest("estimated_quality").why is Why.NO_DATA
+
+
+@pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # Ibis calls DuckDB by a former name
+def test_a_table_has_profiles_and_checks_and_what_is_not_read_from_it_is_said(tmp_path: Path):
+    house = SignalHouse(tmp_path, format="table", log="served")
+    url = f"duckdb://{tmp_path / 'warehouse.duckdb'}"
+    rows = answers(house.rng, NOW - DAY, 480)  # by name in the query
+    with duckdb.connect(url.removeprefix("duckdb://")) as connection:
+        connection.execute("CREATE TABLE served AS SELECT * FROM rows")
+    step = next(s for s in house.steps if s.name == "profiles")
+    step.logs[MODEL] = TableLog(MODEL, url, house.settings.models[MODEL])
+    house.label(labels_of(house.rng, rows))
+    said = house.run()
+    assert said["profiles"] == f"{MODEL}: 24 buckets counted from 24 changed files"
+    assert said["traffic"] == (
+        f"{MODEL}: its log is a table, from which outage, latency, volume and quality are not read")
+    assert house.newest("missing_rate", column="amount").verdict is Verdict.PASS
+    assert house.newest("schema").verdict is Verdict.INCONCLUSIVE
+    step.logs[MODEL].close()
 
 
 def test_a_model_without_labels_or_rows_is_unsure_and_nothing_breaks(house: SignalHouse):

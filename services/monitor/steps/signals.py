@@ -80,13 +80,17 @@ class TrafficStep:
     logs: Mapping[str, TrafficLog]
     news: News
     come: Come  # what was logged earlier with times inside a window
+    tables: Sequence[str] = ()  # models whose log is a table, which no signal is read from
     cursor: Cursor
     store: TrafficStore
     name: str = "traffic"
 
     def run(self, *, now: datetime) -> str:
         """Count what is new; a log that cannot be read does not stop the others."""
-        return each_model(self.logs, partial(self._one, now=now))
+        said = each_model(self.logs, partial(self._one, now=now)) if self.logs or not self.tables else ""
+        tables = [f"{model}: its log is a table, from which outage, latency, volume and quality are not read"
+                  for model in self.tables]
+        return "; ".join([*([said] if said else []), *tables])
 
     def _one(self, model: str, log: TrafficLog, *, now: datetime) -> str:
         began = time.perf_counter()
