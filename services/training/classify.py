@@ -42,6 +42,7 @@ _BY_EXIT: Final = {137: "oom_killer", -9: "oom_killer", 139: "segfault", -11: "s
                    -6: "segfault", 136: "div_zero", -8: "div_zero", 143: "killed_by_user", -15: "killed_by_user",
                    130: "killed_by_user", -2: "killed_by_user", 124: "time_limit", 127: "missing_module",
                    126: "permission"}
+_SIGNALLED: Final = frozenset({"oom_killer", "segfault"})
 _STEPS_ALONE: Final = 3  # how many lines of progress the others may print before they miss a rank
 _LAST: Final = 20  # how many lines at the end may tell of an end that nobody called an error
 _PASSED_ON: Final = re.compile(r"Caught \w+ in\b")  # from a worker of a data loader; its own words stand below
@@ -124,8 +125,9 @@ def _event(line: Line, ordered: Sequence[FailureRule]) -> _Event | None:
 
 def _last_words(log: Log, ordered: Sequence[FailureRule]) -> _Event | None:
     """Return what the last lines say of how the process ended, though they were logged as mere news."""
-    loud = (replace(line, weight=Weight.ERROR) for line in reversed(log.lines[-_LAST:]))
-    return next((e for line in loud if (e := _event(line, ordered)) and _is_symptom(e)), None)
+    told = [e for line in log.lines[-_LAST:] if (e := _event(log_events.aloud(line), ordered))]
+    ended = [e for e in told if e.line.type or _is_symptom(e) or e.cls in _SIGNALLED]
+    return min(ended, key=_telling) if ended else None
 
 
 def _speaks(event: _Event) -> bool:

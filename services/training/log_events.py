@@ -191,6 +191,14 @@ class _Reader:
         return _EXCEPTION.match(text)
 
 
+def aloud(line: Line) -> Line:
+    """Return a line that was logged as mere news, read as if it had been logged as an error."""
+    raised = _EXCEPTION.match(line.text)
+    if not raised or line.type:
+        return replace(line, weight=Weight.ERROR)
+    return replace(line, weight=Weight.EXCEPTION, type=raised[1], message=raised[2] or "")
+
+
 def _announces(message: str | None) -> bool:
     """Tell whether an exception's message is only a heading; None is that of an exception without a colon."""
     if message is None:

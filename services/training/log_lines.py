@@ -15,7 +15,7 @@ _WIDTH: Final = (600, 200)  # of a longer line: how many characters at its start
 _MAX_PARTS: Final = 2_000
 _HEAD: Final = 1_000  # of a longer log: the first lines say how it began, the last how it ended
 
-_ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]")
+_ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|#033\[[0-9;]*m")
 # What launchers and collectors put before a line: ranks, times, pods, streams.
 _PREFIX: Final = re.compile(
     r"""^(?:
@@ -23,10 +23,17 @@ _PREFIX: Final = re.compile(
     | \[(?:rank|local_rank)[ =:]?\d+\]:?\s?
     | \((?:[\w.-]*(?:\s+)?(?:pid|ip|rank)\s?=[^)]*)\)\s?
     | \(?[\w-]+\ pid=\d+(?:,\ ip=[\d.]+)?\)\s?
-    | \d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\s?
+    | \[\d+,mpirank:\d+,[\w-]+\]<std(?:err|out)>:\s?
+    | [A-Z]\w{2,4}\.?\ +\d{1,2}\ \d\d:\d\d:\d\d\ [\w.-]+\ [\w.@/-]+(?:\[\d+\])?:\s
+    | \d{4}[-/]\d\d[-/]\d\d[T ,]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\s?
     | \[\d{4}-\d\d-\d\d(?:T|,?\ )\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d|\ [A-Z]{3,4})?\]\s?
     | \{[\w.-]+:\d+\}\s
-    | \d\d/\d\d/\d\d(?:\d\d)?\ \d\d:\d\d:\d\d\s
+    | \d\d/\d\d(?:/\d\d(?:\d\d)?)?\ \d\d:\d\d:\d\d\s
+    | \d{1,3}(?:\.\d{1,3}){3}:\s
+    | -\s(?=[\w.]+\ -\ )
+    | [\w./-]+\.py:\d+:?\s(?!\w*Warning)
+    | \w+(?:\.\w+)*:[\w.<>]+:\d+\ -\s
+    | (?:\d\d[OE]|\[base\])\s
     | \[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s
     | std(?:err|out)(?:\ [FP]\s|:\s)
     | \d{1,3}:\s(?=\S)
@@ -39,8 +46,9 @@ _PREFIX: Final = re.compile(
 _WORDS: Final = "CRITICAL|FATAL|ERROR|ERR|WARNING|WARN|INFO|DEBUG|TRACE|NOTICE"
 # A level with the name of its logger; a name that ends in Error is the exception itself.
 _LEVEL: Final = re.compile(
-    rf"^(?:[\w.]+\s?[-:]\s)?[\[(<|]?\s?({_WORDS})\b\s?[\])>|]?"
-    r"(?:[ :]\[?(?!\w*(?:Error|Exception|Interrupt)\b)[\w.-]+\]?(?=\s?[:\-]))?(?:\s?[:\-|]|\s)\s?"
+    rf"^(?:[\w.]+\s?[-:]\s|\[[\w.]+\])?[\[(<|]?\s?({_WORDS})\b\s*[\])>|]?"
+    r"(?:[ :]\[?(?!\d|[\w.]*(?:Error|Exception|Interrupt|exceptions|errors)\b)[\w.-]+\]?(?=\s?[:\-]))?"
+    r"(?:\s?[:\-|]|\s)\s?"
 )
 _GLOG: Final = re.compile(r"^(?:: )?\[?([EFIW])(?:\d{3,4} [\d:.]+|[ ]?(?=[\w./-]+\.(?:cpp|cc|cu|h):\d))")
 # The same with a process and a place in the source, as relays write it before what they pass on.
@@ -152,10 +160,12 @@ def _structured(line: str) -> list[Bare] | None:
     if message is None and not causes:
         return None
     level = next((flat[k].upper() for k in _LEVEL_KEYS if flat.get(k)), "")
-    if record.get("handled") is True:
+    handled = record.get("handled") is True
+    if handled:
         level = "WARNING"  # the job went on, however loud its logger was
     parts = [part for text in (message or "", *causes) for part in text.split("\n")[:_MAX_PARTS]]
-    return [Bare(_bare(_narrow(part)).text, level) for part in parts]
+    read = [_bare(_narrow(part)) for part in parts]
+    return [Bare(bare.text, level if handled else bare.level or level) for bare in read]
 
 
 def _flat(record: dict[str, object], *, before: str = "", depth: int = 3) -> Iterator[tuple[str, str]]:

@@ -106,15 +106,15 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
         r"out of memory in memory space hbm",
         r"\b(?:cuda|cu|hip)(?:malloc|mem|host|alloc)\w*[^\n]{0,60}out of memory",
         r"\bout[ _]of[ _]device[ _]memory", r"\bRMM (?:failure|allocation)[^\n]*(?:pool|failed|exceeded)",
-        r"no available memory for the cache blocks", r"NCudaLib::TOutOfMemoryError",
+        r"no available memory for the cache blocks", r"no executable batch size found", r"NCudaLib::TOutOfMemoryError",
         r"gpu_\d+_bfc\) ran out of memory", r"dst tensor is not initialized",
         rf"(?:not enough|insufficient) (?:free |available )?{_DEVICE} memory",
         r"BFCArena|smaller than requested bytes of \d+",  # ONNX Runtime's arena on a card
         r"out of memory allocating [\d,]+ bytes",  # CuPy, without its module
         r"^OutOfMemoryError\b(?!: (?:java|gc|metaspace|direct|unable|requested|task))",
         rf"(?:failed|unable) to allocate[^\n]{{0,60}}\b(?:{_DEVICE}|device) memory", rf"\b{_DEVICE}[ -]OOM\b(?!-)",
-        stems="memory|runtime error (2)|alloc_failed|oom|resource_exhausted|resourceexhausted|rmm |dst tensor"
-              "|bfcarena|than requested",
+        stems="memory|runtime error (2)|alloc_failed|oom|resource_exhausted|resourceexhausted|rmm "
+              "|executable batch|dst tensor|bfcarena|than requested",
     ),
     rule(
         "oom_killer", _INFRA,

@@ -5,7 +5,7 @@ from typing import Final
 from services.training.failure_rule import FailureRule, Owner, rule
 
 _INFRA, _DATA, _CODE, _USER = Owner.INFRASTRUCTURE, Owner.DATA, Owner.CODE, Owner.USER
-_EXIT: Final = r"(?:exit(?:ed)?|exitcode|returned?|status)[^\n]{0,30}"
+_EXIT: Final = r"(?:exit(?:ed)?|exitcode|returned?|status|\] (?:error|fehler|erreur|errore|错误))[^\n]{0,30}"
 _NOT_A_NUMBER: Final = r"\b(?:nan|nans|infs?|infinite|infinity|non-?finite|not finite)\b"
 _LEARNT: Final = (
     r"\b(?:loss|losses|objective|grad(?:ient)?s?|grad_norm|logits|weights|activations?|perplexity|metrics?|scores?|rmse|auc)\b"
@@ -13,7 +13,7 @@ _LEARNT: Final = (
 _BECAME: Final = (
     r"\b(?:is|are|was|were|became|becomes?|went|contains?|has|have|turned(?: into)?|reached|diverged(?: to)?|with)\b"
 )
-_THING: Final = r"(?:files?|paths?|directory|directories|checkpoints?|datasets?|manifest|bucket|blob|object)\b"
+_THING: Final = r"(?:files?|paths?|directory|directories|checkpoints?|datasets?|manifest)\b"
 
 PROGRAM: Final[tuple[FailureRule, ...]] = (
     # An image that nobody may pull: the job then waits until its deadline, which explains nothing.
@@ -70,7 +70,8 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         r"undefined symbol", r"cannot open shared object file", r"\bcommand not found\b",
         r"there is no package called", r"could not find or load main class",
         r"not recognized as an internal or external", r"\bbad interpreter\b", r"\bcannot find module\b",
-        r"\bunable to import\b", r"package \w+ not found in current path", r"\bld: cannot find -l",
+        r"\bunable to import\b", r"^make(?:\[\d+\])?: [\w.-]+: no such file or directory",
+        r"package \w+ not found in current path", r"\bld: cannot find -l",
         r"executable file not found in",
         r"could not find a version that satisfies", r"requires a different python", r"PackagesNotFoundError",
         r"module\(s\) are unknown|unable to locate a modulefile",
@@ -80,7 +81,7 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         r"(?:DistributionNotFound|PackageNotFoundError|VersionConflict)", r"GLIBC\w*_[\d.]+'? not found",
         r"(?:package|library|module)\b[^\n]{0,60}\bis not installed", r"NoClassDefFoundError|ClassNotFoundException",
         stems="module|import|dll|symbol|shared object|command not|: not found|env: |distribution"
-              "|resolutionimpossible|executable file|main class|recognized|interpreter|package|ld: cannot"
+              "|resolutionimpossible|executable file|main class|make|recognized|interpreter|package|ld: cannot"
               "|a version that|different python|packagesnotfound|dynamic library|packagenotfound"
               "|versionconflict|glibc|not installed|class|no package called",
     ),
@@ -109,11 +110,13 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         "file_not_found", _DATA,
         r"FileNotFound", r"no such (?:file or directory|artifact|object)\b",
         r"\bErrno 2\b|\bENOENT\b", r"errno = 2\b",
-        r"NoSuch(?:Key|Bucket|File)\w*", r"specified (?:key|blob|bucket|path|file) does not exist",
+        r"NoSuch(?:Key|Bucket|File)\w*", r"\b(?:bucket|blob|object)\b[^\n]{0,60}\bdoes not exist",
+        r"specified (?:key|blob|bucket|path|file) does not exist",
         r"path does not exist", r"cannot find the (?:file|path) specified",
         rf"{_THING}[^\n]{{0,120}}\b(?:do(?:es)? not exist|do(?:es)?n't exist|not found|could not be found"
         r"|(?:is|are) missing)\b",
-        rf"{_THING}[^\n]{{0,120}}\bmissing\W*$", r"\b(?:could not|cannot|unable to|failed to) locate\b",
+        rf"{_THING}[^\n]{{0,120}}\bmissing\W*$",
+        r"\b(?:could not|cannot|unable to|failed to) locate (?!class|function|object|layer)",
         r"404 client error|HTTP(?:/[\d.]+| error| status)? 404|: 404 not found",
         r"EntryNotFoundError|RepositoryNotFoundError|BlobNotFound|ResourceNotFoundError",
         r"(?:can't|can ?not|couldn't|could not|unable to|failed to) find [^\n]{0,40}"

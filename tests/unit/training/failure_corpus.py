@@ -215,6 +215,8 @@ CASES: list[tuple[str, str]] = [
     ("ram_oom", _raised("RuntimeError: unable to write to file </torch_9_1>: No space left on device (28)")),
     ("nan_loss", "[iter 30] train's l2: nan\tvalid's l2: nan"),
     ("traceback", "Error in model.frame.default(formula = y ~ .) : \n  variable lengths differ\nExecution halted"),
+    ("segfault", "+ make fit\nmake: *** [Makefile:12: fit] Error 139"),
+    ("cuda_oom", _raised("RuntimeError: No executable batch size found, reached zero.")),
     ("unknown", "epoch 1 loss=0.5\nepoch 2 loss=0.4\ndone"),
     ("unknown", ""),
 ]

@@ -46,6 +46,10 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     "srun": each_line(lambda line: f"0: {line}"),
     "compose": each_line(lambda line: f"trainer-1  | {line}"),
     "colours": each_line(lambda line: f"\x1b[31m{line}\x1b[0m"),
+    "syslog": each_line(lambda line: f"May  1 10:11:12 gpu-oom-01 fit[211]: {line}"),
+    "loggers with bars": each_line(lambda line: f"2024-08-21,16:48:12 | ERROR | {line}"),
+    "loggers with dashes": each_line(lambda line: f"2025-10-31 03:11:02,475 - fit - ERROR - {line}"),
+    "addresses": each_line(lambda line: f"10.0.0.7: {line}"),
     "windows": lambda text: text.replace("\n", "\r\n"),
     "indented": each_line(lambda line: f"    {line}"),
     "chatter before": lambda text: CHATTER + text,
@@ -160,6 +164,14 @@ def test_a_missing_column_is_the_data_s_fault() -> None:
 def test_the_exit_code_speaks_only_where_the_log_is_silent(code: int, cls: str) -> None:
     assert classify("epoch 1 loss=0.3", exit_code=code).cls == cls
     assert classify("KeyError: 'x'", exit_code=code).cls == "traceback"
+
+
+@pytest.mark.parametrize(("line", "cls"), [
+    ("INFO - Task exited with return code -9", "oom_killer"), ("INFO - return code Negsignal.SIGSEGV", "segfault"),
+    ("INFO - ZeroDivisionError: division by zero", "div_zero"), ("INFO - permission denied for one, next", "unknown"),
+])
+def test_news_at_the_end_speaks_where_no_error_does_if_it_tells_of_an_end(line: str, cls: str) -> None:
+    assert classify(f"INFO - epoch 3\n{line}\nINFO - closing").cls == cls
 
 
 def test_a_correction_is_tried_before_every_shipped_rule() -> None:
