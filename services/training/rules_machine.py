@@ -92,7 +92,8 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
         "oom_killer", _INFRA,
         r"out of memory:? kill(?:ed)? process", r"\boom[-_ ]?kill(?!\w*\W+(?:false|true|off|on|no|0|none)\b)",
         r"OOMKilled(?!\W+false)",
-        r"invoked oom-killer", r"\btasks? [\d,-]+: out of memory", r"memory cgroup out of memory",
+        r"invoked oom-killer", r"\btasks? [\d,-]+: out of memory", r"due to out of memory",
+        r"memory cgroup out of memory",
         stems="oom|out of memory",
     ),
     rule(
@@ -152,7 +153,8 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
         "nccl", _INFRA,
         r"\bnccl error\b", r"\bnccl(?:System|UnhandledCuda|Unhandled|Internal|Remote|InProgress)Error\b",
         r"ncclInvalid\w+", r"watchdog caught collective", r"collective operation timeout", r"nccl warn",
-        r"nccl operations? (?:have |has )?(?:failed|timed out)", r"\brccl error\b",
+        r"nccl operations? (?:have |has )?(?:failed|timed out)", r"\b(?:rccl|hccl) error\b",
+        r"\boneCCL: [^\n]*(?:fail|error|timeout|exception)",
         r"\bnccl\w*\b[^\n]*\b(?:timed? ?out|timeout|abort(?:ed|ing)?|unhandled|failed|failure)\b",
         r"DistBackendError|DistNetworkError|DistStoreError",
         r"gloo[^\n]*(?:timed out|connection (?:closed|reset|refused)|connectFullMesh)", r"enforce fail at[^\n]*gloo",
@@ -171,9 +173,9 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
         r"monitoredBarrier", r"heartbeat monitor timed out",
         r"client socket has (?:timed out|failed to connect)",
         r"ProcessGroupNCCL[^\n]*(?:no heartbeat|watchdog hang|watchdog got stuck)", r"mismatch between collectives",
-        stems="nccl|watchdog|collective|rccl|dist|gloo|rendezvous|tcpstore|c10d|timed out"
-              "|net/ib|mpi_abort|horovod|monitoredbarrier|client socket|barrier timed"
-              "|coordination|unhealthy|heartbeats|runtimeerror: |daemon|btl_|ucx", retryable=True,
+        stems="nccl|watchdog|collective|rccl|hccl|oneccl|dist|gloo|rendezvous|tcpstore|c10d"
+              "|timed out|net/ib|mpi_abort|horovod|monitoredbarrier|client socket"
+              "|barrier timed|coordination|unhealthy|heartbeats|runtimeerror: |daemon|btl_|ucx", retryable=True,
     ),
     rule(
         "cuda_runtime", _INFRA,
@@ -189,7 +191,7 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
     rule(
         "cuda_runtime", _CODE,
         r"\b(?:cuda|hip)(?: driver)? (?:error|exception|failure)\b", r"\bcuda runtime (?:error\b|implicit init)",
-        r"triton error \[", r"device kernel image is invalid",
+        r"triton error \[", r"_cuda_\w+ failed with error code", r"device kernel image is invalid",
         r"\b(?:blas|cublas|cudnn|gemm)\b[^\n]{0,20}launch failed",
         r"unable to find an engine to execute", r"memory access fault by gpu", r"device-side assert",
         r"illegal memory access",

@@ -68,7 +68,7 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         "missing_module", _CODE,
         r"\bModuleNotFoundError\b", r"\bImportError\b", r"no module named", r"cannot import name", r"dll load failed",
         r"undefined symbol", r"cannot open shared object file", r"\bcommand not found\b",
-        r"there is no package called", r"could not find or load main class",
+        r"there is no package called", r"could not find or load main class", r"WinError 12[67]\b",
         r"not recognized as an internal or external", r"\bbad interpreter\b", r"\bcannot find module\b",
         r"\bunable to import\b", r"^make(?:\[\d+\])?: [\w.-]+: no such file or directory",
         r"package \w+ not found in current path", r"\bld: cannot find -l",
@@ -81,8 +81,8 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
         r"(?:DistributionNotFound|PackageNotFoundError|VersionConflict)", r"GLIBC\w*_[\d.]+'? not found",
         r"(?:package|library|module)\b[^\n]{0,60}\bis not installed", r"NoClassDefFoundError|ClassNotFoundException",
         stems="module|import|dll|symbol|shared object|command not|: not found|env: |distribution"
-              "|resolutionimpossible|executable file|main class|make|recognized|interpreter|package|ld: cannot"
-              "|a version that|different python|packagesnotfound|dynamic library|packagenotfound"
+              "|resolutionimpossible|executable file|main class|winerror|make|recognized|interpreter|package"
+              "|ld: cannot|a version that|different python|packagesnotfound|dynamic library|packagenotfound"
               "|versionconflict|glibc|not installed|class|no package called",
     ),
     rule(
@@ -193,7 +193,8 @@ PROGRAM: Final[tuple[FailureRule, ...]] = (
     ),
     rule(
         "oom_killer", _INFRA,
-        r"(?:^|:\s+(?:line )?\d+:?\s+|\]\s+\d+\s+|\]\+?\s+)killed(?:\s|$)", rf"{_EXIT}(?:\b137\b|-9\b)", r"\bSIGKILL\b",
+        r"(?:^|zsh: |:\s+(?:line )?\d+:?\s+|\]\s+\d+\s+|\]\+?\s+)killed(?:\s|$)", rf"{_EXIT}(?:\b137\b|-9\b)",
+        r"\bSIGKILL\b",
         r"\bsignal 9\b", r"\b0:125\b", r"\bstatus=9/KILL",
         stems="killed|137|-9|sigkill|signal 9|0:125", symptom=True,
     ),
