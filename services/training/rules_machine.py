@@ -169,12 +169,13 @@ MACHINE: Final[tuple[FailureRule, ...]] = (
         r"\[c10d\][^\n]*(?:timed out|failed|timeout)",
         r"timed out (?:initializing process group|waiting for (?:clients|all ranks))",
         r"NET/IB[^\n]*(?:error|vendor err|fail)", r"MPI_ABORT was invoked",
+        r"\berror occurred in MPI_\w+", r"\bMPI_ERR(?:ORS_ARE_FATAL|_[A-Z]+)\b", r"\bcollective/\w+\.(?:cc|h):\d",
         r"horovod has been shut down|HorovodInternalError",
         r"monitoredBarrier", r"heartbeat monitor timed out",
         r"client socket has (?:timed out|failed to connect)",
         r"ProcessGroupNCCL[^\n]*(?:no heartbeat|watchdog hang|watchdog got stuck)", r"mismatch between collectives",
         stems="nccl|watchdog|collective|rccl|hccl|oneccl|dist|gloo|rendezvous|tcpstore|c10d"
-              "|timed out|net/ib|mpi_abort|horovod|monitoredbarrier|client socket"
+              "|timed out|net/ib|mpi_|horovod|monitoredbarrier|client socket"
               "|barrier timed|coordination|unhealthy|heartbeats|runtimeerror: |daemon|btl_|ucx", retryable=True,
     ),
     rule(

@@ -201,6 +201,8 @@ CASES: list[tuple[str, str]] = [
     ("oom_killer", "/job/script: line 20: 41 Killed python fit.py\n[rank0]: torch.distributed.DistBackendError: NCCL error in: x.cpp:1, remote process exited or there was a network error"),
     ("runtime_error", "terminate called after throwing an instance of 'std::out_of_range'\n  what():  index\nAborted (core dumped)"),
     ("permission", "google.api_core.exceptions.PermissionDenied: 403 the caller may not upload models"),
+    ("nccl", "[n4:88] *** An error occurred in MPI_Bcast\n[n4:88] *** MPI_ERRORS_ARE_FATAL (your job aborts)\n[n3:9] 2 more processes have sent help message"),
+    ("nccl", _raised("xgboost.core.XGBoostError: [10:00:00] /src/collective/result.cc:78: \n- [comm.cc:250]: Bootstrap failed.")),
     ("nccl", "E x/coordination_service_agent.cc:2] coordination service: UNAVAILABLE: tasks are unhealthy (stopped sending heartbeats)"),
     ("cuda_oom", "ValueError: No available memory for the cache blocks."),
     ("nan_loss", _raised("RuntimeError: probability tensor contains either `inf`, `nan` or element < 0")),
