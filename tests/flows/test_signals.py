@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -15,7 +16,7 @@ from services.adapters.table_log import TableLog
 from services.core.access import Actor, Grant, Role
 from services.core.measurement import Verdict, Why
 from services.core.window import DAY, HOUR, TimeWindow
-from services.errors import NotAllowed, SourceMalformed
+from services.errors import NotAllowed, SourceMalformed, SourceUnavailable
 from services.predictions.ledger import FileState
 from services.quality.binary import bin_of
 from services.quality.multiclass import ClassScores
@@ -415,3 +416,32 @@ def test_a_model_without_labels_or_rows_is_unsure_and_nothing_breaks(house: Sign
     house.run(now=NOW + timedelta(minutes=6))
     assert house.newest("quality").verdict is Verdict.INCONCLUSIVE
     assert house.newest("estimated_quality").why is Why.NO_DATA
+
+
+class Without:
+    """A store or log behind which one model cannot be read."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+
+    def __getattr__(self, name: str) -> Any:
+        def ask(*args: Any, **more: Any) -> Any:
+            if "broken" in (*args, *more.values()):
+                raise SourceUnavailable("the log of broken cannot be read")
+            return getattr(self.real, name)(*args, **more)
+
+        return ask
+
+
+def test_a_model_whose_log_cannot_be_read_leaves_the_others_checked_and_their_quality_measured(house: SignalHouse):
+    month(house)
+    house.run(only=("baselines", "profiles", "traffic", "labels"))
+    checks, quality = (next(step for step in house.steps if step.name == name) for name in ("checks", "quality"))
+    watched = {"broken": quality.models[MODEL], **quality.models}
+    for step in (replace(checks, models=["broken", MODEL], profiles=Without(checks.profiles)),
+                 replace(quality, models=watched, logs={"broken": quality.logs[MODEL], **quality.logs},
+                         store=Without(quality.store))):
+        with pytest.raises(SourceUnavailable, match="the log of broken"):
+            step.run(now=NOW)
+    assert house.newest("schema").verdict is Verdict.PASS
+    assert house.newest("quality").verdict is Verdict.PASS

@@ -25,6 +25,7 @@ from services.checks.share import judge_share
 from services.core.measurement import Measurement, Verdict, Why
 from services.core.window import DAY, HOUR, TimeWindow
 from services.drift.gather import baseline_for, serving
+from services.monitor import faults
 from services.profiles.baseline import Baseline
 from services.profiles.ports import BaselineStore, ProfileStore
 from services.profiles.profile import Profile, merged
@@ -90,12 +91,18 @@ class ChecksStep:
     name: str = "checks"
 
     def run(self, *, now: datetime) -> str:
-        """Check, and sample what fails."""
-        found: list[Measurement] = []
+        """Check, and sample what fails.
+
+        Raises:
+            OpsError: what failed for some models, once the others are checked.
+        """
+        found, failed = list[Measurement](), faults.Faults()
         for model in self.models:
-            for environment, version in serving(self.profiles, model, now=now).items():
-                found += self._one(model, environment, version, now=now)
+            with failed.kept():
+                for environment, version in serving(self.profiles, model, now=now).items():
+                    found += self._one(model, environment, version, now=now)
         self.save(found)
+        failed.raise_first()
         return f"{len(found)} checked, {sum(m.verdict is Verdict.FAIL for m in found)} failing"
 
     def _one(self, model: str, environment: str, version: str, *, now: datetime) -> list[Measurement]:

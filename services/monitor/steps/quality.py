@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from services.core.measurement import Measurement, Verdict
 from services.core.window import DAY, TimeWindow, span_text
-from services.monitor.faults import each_model
+from services.monitor.faults import Faults, each_model
 from services.monitor.steps.signals import Cursor, News, runs_of, touched
 from services.predictions.ledger import Changes, FileState, LogFile, possible
 from services.profiles.ports import Ledger
@@ -121,30 +121,38 @@ class QualityStep:
     drawn: dict[tuple[str, str], tuple[datetime, list[Estimate]]] = field(default_factory=dict)
 
     def run(self, *, now: datetime) -> str:
-        """Measure the last mature week; quality moves by the day, so a turn within five minutes does nothing."""
+        """Measure the last mature week; quality moves by the day, so a turn within five minutes does nothing.
+
+        Raises:
+            OpsError: what failed for some models, once the others are measured.
+        """
         if self.done is not None and now - self.done < EVERY:
             return f"measured {span_text(now - self.done)} ago"
-        found = self._all(now=now)
+        found, faults = [], Faults()
+        for model in self.models:
+            with faults.kept():
+                found += self._one(model, now=now)
         self.save(found)
+        faults.raise_first()
         self.done = now
         return f"{len(found)} measured, {sum(m.verdict is Verdict.FAIL for m in found)} failing"
 
-    def _all(self, *, now: datetime) -> list[Measurement]:
-        found: list[Measurement] = []
-        for model, watched in self.models.items():
-            if not watched.labelled:
-                continue
-            window = mature_window(watched.maturity, now=now)
-            reach = TimeWindow(window.start - BEFORE, now + DAY)
-            unknown = self.logs[model].unknown_labels(TimeWindow(now - LABELS_LOOKED, now))
-            for environment, version in self.store.environments(model, TimeWindow(window.start, now + DAY)).items():
-                subject = Subject(model=model, environment=environment, version=version, task=watched.task)
-                validation = self.validation.of(model, version)
-                days = self.store.days(model, reach, environment=environment)
-                found.append(quality(subject, days, watched.maturity, validation, at=now))
-                found.append(label_coverage(subject, days, watched.maturity, unknown, at=now))
-                found += self._slices(subject, watched, reach, now=now)
-                found += self._estimated(subject, days, watched, now=now)
+    def _one(self, model: str, *, now: datetime) -> list[Measurement]:
+        watched = self.models[model]
+        if not watched.labelled:
+            return []
+        found = []
+        window = mature_window(watched.maturity, now=now)
+        reach = TimeWindow(window.start - BEFORE, now + DAY)
+        unknown = self.logs[model].unknown_labels(TimeWindow(now - LABELS_LOOKED, now))
+        for environment, version in self.store.environments(model, TimeWindow(window.start, now + DAY)).items():
+            subject = Subject(model=model, environment=environment, version=version, task=watched.task)
+            validation = self.validation.of(model, version)
+            days = self.store.days(model, reach, environment=environment)
+            found.append(quality(subject, days, watched.maturity, validation, at=now))
+            found.append(label_coverage(subject, days, watched.maturity, unknown, at=now))
+            found += self._slices(subject, watched, reach, now=now)
+            found += self._estimated(subject, days, watched, now=now)
         return found
 
     def _estimated(
