@@ -64,7 +64,8 @@ def evidence(found: Detail) -> None:
     if shown.get("changes"):
         text.section("Candidate against champion")
         sure = any(change.get("interval") for change in shown["changes"])
-        tables.table([{**change, "champion": _moment(change["champion"]), "candidate": _moment(change["candidate"]),
+        sides = ("champion", "candidate")
+        tables.table([{**change, **{side: _moment(change[side], str(change["name"])) for side in sides},
                        "95%": _ends(change.get("interval"))} for change in shown["changes"]],
                      ["what", "name", "champion", "candidate", *(["95%"] if sure else [])],
                      alt="What differs between candidate and champion", name="changes")
@@ -99,8 +100,10 @@ def _ends(interval: Sequence[float] | None) -> str:
     return " to ".join(text.number(end, digits=4) for end in interval) if interval else ""
 
 
-def _moment(value: object) -> object:
-    """Return what was logged as an ISO time as that time, which is then shown like every other."""
+def _moment(value: object, name: str) -> object:
+    """Return what was logged as text as the time, or the number of rows, that it is: shown like every other."""
+    if isinstance(value, str) and value.isdigit() and name.endswith("rows"):
+        return int(value)
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) and "T" in value else value
     except ValueError:

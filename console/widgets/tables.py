@@ -53,9 +53,12 @@ def table(
     """Draw rows as given (sort them worst first before), with an export of the same rows below.
 
     Up to 200 rows are a real table, which screens readers and phones read well; more are Streamlit's scrolling one.
-    `alt` says what the table holds. `stack` turns rows into blocks on a phone where the table is wider than one.
+    `alt` says what the table holds. A column without any value is in the export only. `stack` turns rows into blocks on
+    a phone where the table is wider than one.
     """
-    shown = [c if isinstance(c, Column) else Column(c) for c in columns]
+    every = [c if isinstance(c, Column) else Column(c) for c in columns]
+    # A column in which no row says anything takes room from those that do.
+    shown = [c for c in every if not rows or any(row.get(c.key) not in (None, "") for row in rows)]
     now = session.now()
     if len(rows) <= MAX_HTML_ROWS:
         head = el("tr", *(el("th", c.heading, scope="col", cls="il-right" if c.kind == "number" else "")
@@ -72,7 +75,7 @@ def table(
             text.note(f"{MAX_ROWS:,} of {len(rows):,} rows are shown; narrow the filters, or export all of them")
     if export and rows:
         # Made when asked for: a file per table and run would be written for nothing, and be gone at the next run.
-        made = partial(csv_bytes, rows, shown, name=name, as_of=as_of, filters=dict(filters or state.shown()))
+        made = partial(csv_bytes, rows, every, name=name, as_of=as_of, filters=dict(filters or state.shown()))
         st.download_button("CSV", data=made, file_name=f"{name}.csv", mime="text/csv", key=f"csv:{name}",
                            type="tertiary", on_click="ignore", icon=":material/download:",
                            help="The rows above with their filters and as-of time")

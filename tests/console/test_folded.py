@@ -3,6 +3,8 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from console.widgets import tables
+
 SCRIPT = """
 from console.widgets import tables
 
@@ -46,3 +48,17 @@ from console.widgets import tables
 tables.table([{{"distance": "chi squared", "value": {words!r}}}], ["distance", "value"], alt="Rows", name="rows")
 """, default_timeout=120).run()
     assert ("il-stack" in page.get("html")[0].proto.body) == blocks
+
+
+def test_a_column_in_which_no_row_says_anything_is_not_drawn_but_exported():
+    page = AppTest.from_string("""
+from console.widgets import tables
+
+tables.table([{"model": "a", "message": "", "share": 0}], ["model", "message", tables.Column("share", "number")],
+             alt="Rows", name="rows")
+""", default_timeout=120).run()
+    drawn = page.get("html")[0].proto.body
+    assert ">message<" not in drawn
+    assert ">share<" in drawn, "nought is a value"
+    written = tables.csv_bytes([{"message": ""}], [tables.Column("message")], name="rows", as_of=None, filters={})
+    assert b"message" in written
