@@ -11,8 +11,8 @@ now = session.now()
 with pickers.bar():
     model, environment = pickers.model(), pickers.environment()
     window = pickers.window(now, default="30d", spans=("7d", "30d", "90d", "365d"))
-    back = pickers.compared()
     cut = pickers.choice("slice", ["all rows", *queries.slices(model, environment)])
+    back = pickers.compared()
 chosen = "" if cut == "all rows" else cut
 found = queries.newest(model, environment, NAMES)
 whole = [(m, since) for m, since in found if not m.slice]
