@@ -29,7 +29,9 @@ _BINS: Final = 10
 _MOST_BLOCKS: Final = 20_000
 
 _ROWS: Final = """
-SELECT {time} AS ts, CAST({request} AS VARCHAR) AS id, CAST({version} AS VARCHAR) AS version, {variant} AS variant,
+SELECT {time} AS ts, CAST({request} AS VARCHAR) AS id,
+       coalesce(nullif(CAST({entity} AS VARCHAR), ''), CAST({request} AS VARCHAR), '') AS entity,
+       CAST({version} AS VARCHAR) AS version, {variant} AS variant,
        ({status} <> 'ok')::INT AS bad, TRY_CAST({latency} AS DOUBLE) AS ms,
        TRY_CAST({prediction} AS DOUBLE) AS said,
        coalesce(TRY_CAST({score} AS DOUBLE), TRY_CAST({prediction} AS DOUBLE)) AS answer{also}
@@ -47,8 +49,19 @@ SELECT theirs.n, theirs.bad, arm.bad, theirs.slow, arm.slow FROM arm JOIN theirs
 WHERE ours AND theirs.n = {n} ORDER BY arm.place LIMIT {most}
 """
 _TOTALS: Final = """
-SELECT count(*) FILTER (WHERE variant = {champion} AND version = {old}),
-       count(*) FILTER (WHERE variant = {candidate} AND version = {new}) FROM ({rows})
+SELECT count(*) FILTER (WHERE NOT ours), count(*) FILTER (WHERE ours) FROM (
+  SELECT variant = {candidate} AS ours FROM ({rows})
+  WHERE (variant = {candidate} AND version = {new}) OR (variant = {champion} AND version = {old}))
+"""
+# By an entity's first request: where the split is not sticky, its later ones would reach both in the end. A row that
+# names neither entity nor request stands for itself.
+_FIRST: Final = """
+WITH r AS (
+  SELECT ts, variant = {candidate} AS ours,
+         CASE WHEN entity = '' THEN 'row ' || row_number() OVER () ELSE entity END AS entity
+  FROM ({rows}) WHERE (variant = {candidate} AND version = {new}) OR (variant = {champion} AND version = {old}))
+SELECT count(*) FILTER (WHERE NOT ours), count(*) FILTER (WHERE ours) FROM (
+  SELECT arg_min(ours, ts) AS ours FROM r WHERE entity NOT IN (SELECT entity FROM ({before})) GROUP BY entity)
 """
 _ANSWERS: Final = """
 WITH r AS (SELECT answer, variant = {candidate} AS ours FROM ({rows}) WHERE answer IS NOT NULL AND
@@ -105,8 +118,11 @@ class CanaryLog:
                     continue
                 n = 1 if shadow else max(1, round((100 - span.weight_pct) / span.weight_pct))
                 totals = run(connection, _TOTALS.format(rows=rows, **terms))[0]
-                counted.append(Span(start=span.start, end=span.end, weight_pct=span.weight_pct,
-                                    n_champion=totals[0], n_candidate=totals[1]))
+                before = self._rows(connection, TimeWindow(spans[0].start, span.start), environment)
+                drawn = totals if shadow else run(connection, _FIRST.format(
+                    rows=rows, before=before or "SELECT '' AS entity", **terms))[0]
+                counted.append(replace(span, n_champion=totals[0], n_candidate=totals[1], first_champion=drawn[0],
+                                       first_candidate=drawn[1]))
                 blocks += [
                     Block(n=r[0], errors_champion=r[1], errors_candidate=r[2], slow_champion=r[3], slow_candidate=r[4])
                     for r in run(connection, _BLOCKS.format(
@@ -213,6 +229,7 @@ class CanaryLog:
 
         return _ROWS.format(
             time=identifier(named.timestamp), request=column(named.request_id, "''"),
+            entity=column(named.entity_id, "''"),
             version=column(named.version, "''"), variant=column(named.variant, literal(CHAMPION)),
             status=column(named.status, "'ok'"), latency=column(named.latency_ms, "NULL"),
             score=column(named.score, "NULL"), prediction=column(named.prediction, "NULL"), relation=relation,

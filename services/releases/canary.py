@@ -22,13 +22,19 @@ class Metric(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A time in which the split did not change: the share that was wanted, and what arrived."""
+    """A time in which the split did not change: the share that was wanted, and what arrived.
+
+    `first_champion` and `first_candidate` count what the split really draws: entities seen for the first time, whose
+    later requests follow them. They are the requests themselves where no entity comes twice.
+    """
 
     start: datetime
     end: datetime | None
     weight_pct: float
     n_champion: int = 0
     n_candidate: int = 0
+    first_champion: int = 0
+    first_candidate: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,21 +42,28 @@ def judge(counted: Counted, *, alpha: float = ALPHA, needs_labels: bool = False)
 
 
 def sample_ratio(spans: Sequence[Span]) -> Look:
-    """Ask whether the candidate got its share of the requests, over all steps: E is multiplied from span to span."""
+    """Ask whether the candidate got its share, over all steps: E is multiplied from span to span.
+
+    Counted are entities at their first request. The split is sticky: all requests of one entity are a single draw, and
+    a few busy entities would look like a wrong share.
+    """
     total_a, total_b = sum(s.n_champion for s in spans), sum(s.n_candidate for s in spans)
-    log_e = sum(share_log_e(s.n_candidate, s.n_candidate + s.n_champion, s.weight_pct / 100) for s in spans
+    log_e = sum(share_log_e(s.first_candidate, s.first_candidate + s.first_champion, s.weight_pct / 100) for s in spans
                 if 0 < s.weight_pct < 100)
     threshold = 1 / ALPHA_RATIO
     wrong = log_e >= log(threshold)
-    last = spans[-1] if spans else None
-    seen = last.n_candidate / max(1, last.n_candidate + last.n_champion) if last else 0.0
-    said = f"{seen:.1%} of {last.n_candidate + last.n_champion} requests, wanted {last.weight_pct:g}%" if last else ""
-    verdict = Verdict.FAIL if wrong else Verdict.PASS if total_a + total_b else Verdict.INCONCLUSIVE
     return Look(
-        metric=Metric.SAMPLE_RATIO, verdict=verdict, n_champion=total_a, n_candidate=total_b,
+        metric=Metric.SAMPLE_RATIO, n_champion=total_a, n_candidate=total_b,
+        verdict=Verdict.FAIL if wrong else Verdict.PASS if total_a + total_b else Verdict.INCONCLUSIVE,
         value=min(e_of(log_e), 1e300), threshold=threshold,
-        reason=f"the candidate got {said}" if total_a + total_b else "no request arrived yet",
+        reason=f"the candidate got {_share(spans[-1])}" if total_a + total_b else "no request arrived yet",
     )
+
+
+def _share(span: Span) -> str:
+    drawn, asked = span.first_candidate + span.first_champion, span.n_candidate + span.n_champion
+    of = f"{drawn:,} requests" if drawn == asked else f"{drawn:,} new entities ({asked:,} requests)"
+    return f"{span.first_candidate / max(1, drawn):.1%} of {of}, wanted {span.weight_pct:g}%"
 
 
 def proportion(metric: Metric, blocks: Sequence[Block], *, alpha: float) -> Look:

@@ -97,9 +97,18 @@ class Traffic:
         }), time_column="label_ts", sync=False)
         return len(rows)
 
-    def _append(self, at, ours, score, bad, ms, *, name: str, jfk=None) -> None:
+    def visit(self, entities: Sequence[int], ours: Sequence[bool], *, start: datetime) -> datetime:
+        """Log one request of each entity named, twenty a second; return the time of the next."""
+        n = len(entities)
+        at = [start + timedelta(seconds=i / 20) for i in range(n)]
+        self._append(at, np.array(ours), self.draw.random(n), np.zeros(n, bool), self.draw.gamma(4, 10, n),
+                     name="canary", entity=[f"entity {e}" for e in entities])
+        return at[-1] + timedelta(seconds=0.05)
+
+    def _append(self, at, ours, score, bad, ms, *, name: str, jfk=None, entity=None) -> None:
         n = len(at)
         append(self.root, pa.table({
+            "entity_id": entity or [""] * n,
             "request_id": [f"{at[0]:%H%M%S}-{i}" for i in range(n)],
             "ts": pa.array(at, pa.timestamp("us", tz="UTC")), "model": [MODEL] * n,
             "model_version": ["2" if o else "1" for o in ours],
@@ -162,6 +171,35 @@ def test_traffic_that_does_not_arrive_as_asked_is_never_blamed_on_the_model(traf
     end = traffic.send(2000, start=NOON, share=0.3, errors=(0.01, 0.2))
     _, ruling, _ = look(traffic, [Span(start=NOON, end=None, weight_pct=10)], end)
     assert ruling.advice == "sample ratio"
+
+
+def test_a_share_is_that_of_the_entities_for_a_busy_one_is_one_draw_however_often_it_asks(traffic: Traffic) -> None:
+    # 1,000 entities, a tenth of them the candidate's; the champion's ask three times as often.
+    entities = [*range(100)] * 2 + [*range(100, 1000)] * 6
+    end = traffic.visit(entities, [e < 100 for e in entities], start=NOON)
+    _, _, looks = look(traffic, [Span(start=NOON, end=None, weight_pct=10)], end)
+    found = looks[Metric.SAMPLE_RATIO]
+    assert found.verdict is Verdict.PASS
+    assert found.reason == "the candidate got 10.0% of 1,000 new entities (5,600 requests), wanted 10%"
+
+
+def test_a_split_of_requests_is_no_wrong_share_because_entities_come_back(traffic: Traffic) -> None:
+    entities = [*range(300)] * 20  # nearly every entity reaches both in the end
+    end = traffic.visit(entities, traffic.draw.random(len(entities)) < 0.1, start=NOON)
+    counted, _, looks = look(traffic, [Span(start=NOON, end=None, weight_pct=10)], end)
+    assert looks[Metric.SAMPLE_RATIO].verdict is Verdict.PASS
+    assert counted.spans[0].first_champion + counted.spans[0].first_candidate == 300
+
+
+def test_after_a_step_only_entities_that_were_not_drawn_before_count_for_its_share(traffic: Traffic) -> None:
+    end = traffic.visit(range(1000), [e < 100 for e in range(1000)], start=NOON)
+    later = [*range(1000), *range(1000, 1400)]
+    done = traffic.visit(later, [e < 100 or 1000 <= e < 1200 for e in later], start=end)
+    spans = [Span(start=NOON, end=end, weight_pct=10), Span(start=end, end=None, weight_pct=50)]
+    counted, _, looks = look(traffic, spans, done)
+    assert [(s.first_champion, s.first_candidate) for s in counted.spans] == [(900, 100), (200, 200)]
+    assert [(s.n_champion, s.n_candidate) for s in counted.spans] == [(900, 100), (1100, 300)]
+    assert looks[Metric.SAMPLE_RATIO].verdict is Verdict.PASS
 
 
 def test_a_candidate_that_predicts_otherwise_asks_for_a_person(traffic: Traffic) -> None:
