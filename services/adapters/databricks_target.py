@@ -220,7 +220,7 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
     Raises:
         SourceUnavailable: no answer in time, or too many earlier calls still wait for theirs.
     """
-    if not _WAITING.acquire(blocking=False):
+    if not _WAITING.acquire(timeout=seconds):
         raise SourceUnavailable("Databricks has not answered the calls before this one yet: is DATABRICKS_HOST right?")
     ended: list[tuple[Any, BaseException | None]] = []
 
@@ -233,7 +233,11 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
             _WAITING.release()
 
     thread = threading.Thread(target=run, name="databricks", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # no thread is left to be had: it will not give its place back
+        _WAITING.release()
+        raise
     thread.join(seconds)
     if not ended:
         raise SourceUnavailable(f"Databricks does not answer in {seconds:g} s: is DATABRICKS_HOST right?")

@@ -47,15 +47,15 @@ class Files:
         try:
             with pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False) as file:
                 yield file
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, KeyError) as error:  # a column is gone where it was written anew meanwhile
             line = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
             raise SourceUnavailable(f"{self.name} cannot be read: {path.name}: {line}. Write the file again, or take "
                                     "it away", retryable=False) from error
 
-    def footer(self, path: Path) -> pq.FileMetaData:
-        """Return what one says of itself."""
+    def look(self, path: Path) -> tuple[int, pa.Schema]:
+        """Return how many rows one has, and its columns as they will be read: the footer alone knows fewer types."""
         with self.opened(path) as file:
-            return file.metadata
+            return file.metadata.num_rows, file.schema_arrow
 
 
 def countable(files: Files, columns: Columns) -> frozenset[str]:
@@ -64,7 +64,7 @@ def countable(files: Files, columns: Columns) -> frozenset[str]:
     Raises:
         SourceUnavailable: a file cannot be read.
     """
-    schemas = [footer.schema.to_arrow_schema() for footer in map(files.footer, files.paths)]
+    schemas = [schema for _, schema in map(files.look, files.paths)]
     return frozenset(name for name, (theirs, bins) in columns.items()
                      if all(_plain(s, theirs, number=isinstance(bins, NumericBins)) for s in schemas))
 
@@ -96,10 +96,9 @@ def survey(files: Files, names: Sequence[str], *, sample: int) -> dict[str, Surv
     Raises:
         SourceUnavailable: a file cannot be read.
     """
-    footers = [*map(files.footer, files.paths)]
-    part = sample / max(1, sum(footer.num_rows for footer in footers))
-    schemas = [footer.schema.to_arrow_schema() for footer in footers]
-    plain = [name for name in names if all(_plain(schema, name, number=True) for schema in schemas)]
+    looks = [*map(files.look, files.paths)]
+    part = sample / max(1, sum(rows for rows, _ in looks))
+    plain = [name for name in names if all(_plain(schema, name, number=True) for _, schema in looks)]
     shared = _shared(lambda share: _surveyed(files, share, part), plain)
     return {name: found for share in shared for name, found in share.items()}
 
@@ -138,12 +137,15 @@ def _survey(values: Floats, part: float, *, seed: tuple[int, int]) -> Survey:
     drawn = values
     if part < 1:
         # One row of each few, at random: every k-th would be a trap where rows come hour by hour.
-        k = math.ceil(len(values) * part)
-        drawn = values[((np.arange(k) + np.random.default_rng(seed).random(k)) * (len(values) / max(k, 1))).astype(int)]
+        rng = np.random.default_rng(seed)
+        k = int(len(values) * part + rng.random())  # on average the part, of small files too
+        drawn = values[((np.arange(k) + rng.random(k)) * (len(values) / max(k, 1))).astype(int)]
     finite = values[np.isfinite(values)]
     if not len(finite):
         return Survey()
-    return Survey(n=len(finite), low=float(finite.min()), high=float(finite.max()), half=float((finite / 2).mean()),
+    with np.errstate(over="ignore", invalid="ignore"):  # the mean of enormous values only has to be near
+        half = float((finite / 2).mean())
+    return Survey(n=len(finite), low=float(finite.min()), high=float(finite.max()), half=half,
                   sample=drawn[np.isfinite(drawn)])
 
 

@@ -234,7 +234,7 @@ def table_of(values: pa.Array, rows: int) -> pa.Table:
     pa.array([1, None, 2**63 - 1], pa.int64()), pa.array([1, 2**64 - 1], pa.uint64()), pa.array([], pa.float64()),
     pa.array([1, 2**53 + 1, None], pa.int64()), pa.array([3.5, float("nan"), None, -0.0], pa.float32()),
     pa.array([1.5, None], pa.float16()), pa.array([1, 0], pa.timestamp("s")), pa.array([True, None]),
-    pa.array(["1", "x", None]), pa.array([b"AA", None]),
+    pa.array(["1", "x", None]), pa.array([b"AA", None]), pa.array(['"AA"', None], pa.json_()),
 ], ids=lambda values: f"{values.type}-{len(values)}")
 @pytest.mark.parametrize("like", ["numbers", "texts"])
 def test_whole_files_are_counted_as_the_query_counts_them_whatever_the_type(
@@ -263,6 +263,16 @@ def test_a_column_that_some_files_lack_or_hold_in_another_type_is_counted_over_a
     found = profile_engine.count_files(files, layout, {c: c for c in layout.columns}, name="log")
     assert [(found.column(c).missing, found.column(c).n, found.column(c).corrupt) for c in layout.columns] == [
         (2, 4, 0), (4, 2, 1), (0, 6, 0)]
+
+
+def test_a_column_of_json_that_looks_like_text_in_the_footer_is_counted(tmp_path: Path) -> None:
+    layout = Layout({"j": nasty_layout().columns["t"], "d": nasty_layout().columns["d"]})
+    with profile_engine.connect() as connection:
+        connection.execute("COPY (SELECT '\"AA\"'::JSON AS j, 0.5::DOUBLE AS d) TO "
+                           f"'{tmp_path / 'part.parquet'}' (FORMAT parquet)")
+    found = profile_engine.count_files([tmp_path / "part.parquet"], layout, {"j": "j", "d": "d"}, name="log")
+    assert (found.column("j").unseen, found.column("d").n) == (1, 1)
+    assert profile_engine.fit_baseline(tmp_path / "part.parquet", features=["j", "d"]).profile.rows == 1
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
