@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.adapters.mlflow_registry import MlflowRegistry
-from services.adapters.mlflow_words import cause
+from services.adapters.mlflow_settings import patient
+from services.adapters.mlflow_words import cause, shown
 from services.errors import NotFound, SourceMalformed, SourceUnavailable
 
 SAMPLE: Final = 10_000
@@ -52,6 +53,7 @@ def models(tracking: str, registry: str = "") -> list[str]:
     Raises:
         SourceUnavailable: the server does not answer.
     """
+    patient()
     _require_file(tracking)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
@@ -60,8 +62,8 @@ def models(tracking: str, registry: str = "") -> list[str]:
         client = MlflowClient(tracking_uri=tracking, registry_uri=registry or tracking)
         return sorted(found.name for found in client.search_registered_models(max_results=1000))
     except (MlflowException, OSError) as error:
-        raise SourceUnavailable(f"MLflow at {tracking} does not answer ({cause(error)}): check the address, and "
-                                "that the server runs") from error
+        raise SourceUnavailable(f"MLflow at {shown(tracking)} does not answer ({cause(error)}): check the address, "
+                                "and that the server runs") from error
 
 
 def model(tracking: str, name: str, *, version: str = "", registry: str = "") -> FoundModel:
@@ -71,6 +73,7 @@ def model(tracking: str, name: str, *, version: str = "", registry: str = "") ->
         NotFound: there is no such model, or it has no version.
         SourceUnavailable: the server or its artefacts do not answer.
     """
+    patient()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -79,9 +82,10 @@ def model(tracking: str, name: str, *, version: str = "", registry: str = "") ->
         try:
             found = client.search_model_versions(f"name = '{name.replace(chr(39), '')}'")
         except MlflowException as error:
-            raise SourceUnavailable(f"the versions of {name} cannot be read: {error.message}") from error
+            raise SourceUnavailable(f"the versions of {name} cannot be read: {cause(error)}") from error
         if not found:
-            raise NotFound(f"{name} has no version in the registry of {tracking}: register one, or name another model")
+            raise NotFound(f"{name} has no version in the registry of {shown(tracking)}: register one, or name "
+                           "another model")
         champion = [v for v in found if "champion" in v.aliases]
         version = str((champion or sorted(found, key=lambda v: int(v.version)))[-1].version)
     try:

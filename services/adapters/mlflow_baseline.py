@@ -5,7 +5,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from services.adapters.mlflow_words import cause
+from services.adapters.mlflow_settings import patient
+from services.adapters.mlflow_words import cause, shown
 from services.errors import NotFound, SourceUnavailable
 from services.profiles.baseline import ARTEFACT, Baseline, baseline_from_json
 
@@ -15,6 +16,7 @@ class MlflowBaselines:
 
     def __init__(self, tracking_uri: str, registry_uri: str = "") -> None:
         """Use the given tracking server, and registry where that is another."""
+        patient()
         self._uris = (tracking_uri, registry_uri or tracking_uri)
         self._client: Any = None
 
@@ -43,7 +45,7 @@ class MlflowBaselines:
         except MlflowException as error:
             raise self._unavailable(error) from error
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise SourceUnavailable(f"{ARTEFACT} of {model} v{version} cannot be downloaded: {error}. Check the "
+            raise SourceUnavailable(f"{ARTEFACT} of {model} v{version} cannot be downloaded: {cause(error)}. Check the "
                                     "artefact store") from error
         baseline = baseline_from_json(text, where=f"{ARTEFACT} of {model} v{version}")
         return baseline.of_version(model, version, source=f"run {run}")
@@ -60,5 +62,5 @@ class MlflowBaselines:
         return self._client
 
     def _unavailable(self, error: Exception) -> SourceUnavailable:
-        return SourceUnavailable(f"MLflow at {self._uris[0]} does not answer ({cause(error)}): check that it runs and "
-                                 "that tracking.uri is right")
+        return SourceUnavailable(f"MLflow at {shown(self._uris[0])} does not answer ({cause(error)}): check that it "
+                                 "runs and that tracking.uri is right")

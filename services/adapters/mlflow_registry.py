@@ -7,7 +7,6 @@ before a write, and the read-back after it, is in services/releases/reconcile.py
 import hashlib
 import json
 import logging
-import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -18,21 +17,13 @@ from typing import Any, Final, TypeVar
 # MLflow brings it into a thread of the outbox; a query that meets it half made there ends the process.
 import sqlalchemy.orm  # noqa: F401
 
-from services.adapters.mlflow_words import cause, unanswered
+from services.adapters.mlflow_settings import patient
+from services.adapters.mlflow_words import cause, shown, unanswered
 from services.errors import NotFound, SourceMalformed, SourceUnavailable
 from services.releases.evidence import VersionFacts
 
 T = TypeVar("T")
 
-# MLflow's own defaults would wait for minutes on a dead server; the outbox asks again anyway.
-_PATIENCE: Final = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "GIT_PYTHON_REFRESH": "quiet",
-}
 _TAG_LIMIT: Final = 200
 _REQUIREMENT: Final = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?\s*(.*)")
 # MLflow puts this note (model name and version) beside the files whenever somebody loads `models:/name/version` from
@@ -45,6 +36,7 @@ class MlflowRegistry:
 
     def __init__(self, uri: str, registry_uri: str = "") -> None:
         """Remember the addresses of tracking server and registry."""
+        patient()
         self._uri = uri
         self._registry_uri = registry_uri or uri
         self._made: Any = None
@@ -57,8 +49,6 @@ class MlflowRegistry:
                 # MLflow would create an empty registry in its place.
                 raise SourceUnavailable(f"the registry {self._registry_uri} cannot be read: there is no file {path}. "
                                         "Set tracking.uri, or register a model there")
-            for name, value in _PATIENCE.items():
-                os.environ.setdefault(name, value)
             logging.getLogger("alembic").setLevel(logging.WARNING)
             from mlflow import MlflowClient
 
@@ -166,14 +156,14 @@ class MlflowRegistry:
             return ask()
         except MlflowException as error:
             if silent := unanswered(error):
-                raise SourceUnavailable(f"the registry {_shown(self._registry_uri)} does not answer ({silent}): check "
+                raise SourceUnavailable(f"the registry {shown(self._registry_uri)} does not answer ({silent}): check "
                                         "that it runs and that tracking.registry_uri is right") from error
             first = cause(error)
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                raise NotFound(f"{what} is not in the registry {_shown(self._registry_uri)}: {first}") from error
-            raise SourceUnavailable(f"the registry {_shown(self._registry_uri)} refused {what}: {first}") from error
+                raise NotFound(f"{what} is not in the registry {shown(self._registry_uri)}: {first}") from error
+            raise SourceUnavailable(f"the registry {shown(self._registry_uri)} refused {what}: {first}") from error
         except (OSError, SQLAlchemyError) as error:
-            raise SourceUnavailable(f"the registry {_shown(self._registry_uri)} does not answer: "
+            raise SourceUnavailable(f"the registry {shown(self._registry_uri)} does not answer: "
                                     f"{cause(error)}") from error
 
 
@@ -230,8 +220,3 @@ def _took(run: Any) -> float | None:
     if run is None or not run.info.end_time or not run.info.start_time:
         return None
     return float(run.info.end_time - run.info.start_time) / 1000
-
-
-def _shown(uri: str) -> str:
-    head, at, tail = uri.rpartition("@")
-    return f"{head.partition('://')[0]}://…@{tail}" if at else uri

@@ -5,7 +5,6 @@ services/monitor/steps/mirror.py. Nothing is ever written here.
 """
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -14,8 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeVar
 
 from services.adapters.mlflow_client import ClientPages
-from services.adapters.mlflow_rest import PATIENCE, RestPages, plain
-from services.adapters.mlflow_words import cause
+from services.adapters.mlflow_rest import RestPages, plain
+from services.adapters.mlflow_settings import patient
+from services.adapters.mlflow_words import Declined, cause, shown
 from services.adapters.registry_table import RegisteredVersion
 from services.errors import OpsError, SourceMalformed, SourceUnavailable
 from services.training.run import TERMINAL, RawRun
@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _IDS: Final = 500  # run ids in one filter: 18 kB, which MLflow parses in 35 ms
+_REFUSED: Final = (401, 403)
+_UNFIT: Final = range(400, 500)  # the question is to blame, so the address is
 OPS_FOLDER: Final = "ops"
 _TEXT_LIMIT: Final = 200_000
 
@@ -34,7 +36,9 @@ class MlflowRuns:
 
     def __init__(self, uri: str, registry_uri: str = "") -> None:
         """Remember the addresses; MLflow is asked, and imported where it has to be, on first use."""
+        patient()
         self._uri = uri
+        self._place = shown(uri)
         self._registry_uri = registry_uri or uri
         self._made: Any = None
         self._plain: RestPages | None = None
@@ -51,8 +55,6 @@ class MlflowRuns:
     def _client(self) -> Any:
         if self._made is None:
             self._require_file()
-            for name, value in PATIENCE.items():
-                os.environ.setdefault(name, value)
             self._made = self._asked(self._open)
         return self._made
 
@@ -120,12 +122,16 @@ class MlflowRuns:
         return versions, {key: version for key, version in found.items() if (key[0], version) in known}
 
     def _every(self, ask: Callable[[str], tuple[_T, str]]) -> Iterator[_T]:
-        token = ""
+        token, sent = "", {""}
         while True:
             page, token = self._asked(partial(ask, token))
             yield page
             if not token:
                 return
+            if token in sent:
+                raise SourceMalformed(f"MLflow at {self._place} names a page as the next that it gave before: check "
+                                      "that it is an MLflow server of version 3")
+            sent.add(token)
 
     def texts(self, run_id: str) -> Mapping[str, str]:
         """Return the small text artefacts under `ops/`, by path. An artefact store that fails yields nothing."""
@@ -159,13 +165,14 @@ class MlflowRuns:
     def _translated(self, error: Exception) -> OpsError:
         text = cause(error)
         code = getattr(error, "error_code", "")
-        if code in {"UNAUTHENTICATED", "PERMISSION_DENIED"} or " 401" in text or " 403" in text:
-            return SourceUnavailable(f"MLflow at {self._uri} refuses us ({text}): check MLFLOW_TRACKING_USERNAME and "
+        status = error.status if isinstance(error, Declined) else 0
+        if code in {"UNAUTHENTICATED", "PERMISSION_DENIED"} or status in _REFUSED:
+            return SourceUnavailable(f"MLflow at {self._place} refuses us ({text}): check MLFLOW_TRACKING_USERNAME and "
                                      "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN", retryable=False)
-        if code in {"INVALID_PARAMETER_VALUE", "ENDPOINT_NOT_FOUND"}:
-            return SourceMalformed(f"MLflow at {self._uri} answers what we cannot use ({text}): check that it is an "
+        if code in {"INVALID_PARAMETER_VALUE", "ENDPOINT_NOT_FOUND"} or status in _UNFIT:
+            return SourceMalformed(f"MLflow at {self._place} answers what we cannot use ({text}): check that it is an "
                                    "MLflow server of version 3")
-        return SourceUnavailable(f"MLflow at {self._uri} does not answer ({text}): check that it runs and that "
+        return SourceUnavailable(f"MLflow at {self._place} does not answer ({text}): check that it runs and that "
                                  "tracking.uri is right")
 
 

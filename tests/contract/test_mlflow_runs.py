@@ -1,12 +1,15 @@
 """What the mirror reads from a real MLflow store, and how it says that there is none."""
 
 import io
+import json
+import os
 import re
 import sqlite3
 import subprocess
 import sys
 import threading
 import warnings
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,13 +21,17 @@ import pytest
 import requests
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+from urllib3.exceptions import InsecureRequestWarning
 
 from console.commands.monitor import _reading
-from services.adapters import mlflow_rest
+from services.adapters import inspect_sources, mlflow_client, mlflow_rest
 from services.adapters.house_tables import SourceTable
 from services.adapters.logged_datasets import LoggedDatasets
 from services.adapters.measurement_table import MeasurementTable
+from services.adapters.mlflow_baseline import MlflowBaselines
+from services.adapters.mlflow_registry import MlflowRegistry
 from services.adapters.mlflow_runs import MlflowRuns
+from services.adapters.mlflow_settings import PATIENCE
 from services.adapters.mlflow_sql import MlflowSql
 from services.adapters.ops_db import OpsDb
 from services.adapters.profile_engine import fit_baseline
@@ -34,7 +41,7 @@ from services.adapters.run_mirror import MirrorCursor, RunMirror
 from services.adapters.schema_table import SchemaTable
 from services.bootstrap import build, build_steps
 from services.core.measurement import Measurement, Verdict, Why
-from services.errors import SourceMalformed, SourceUnavailable
+from services.errors import OpsError, SettingsError, SourceMalformed, SourceUnavailable
 from services.monitor.steps.datasets import DatasetsStep
 from services.monitor.steps.mirror import MirrorStep
 from services.settings import load
@@ -50,6 +57,13 @@ HOSTILE = "=cmd|'/c calc'!A0 <script>**x**</script> [a](javascript:1)"
 
 def ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
+
+
+@pytest.fixture(autouse=True)
+def _no_setting_of_whoever_runs_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("MLFLOW_") or name == "NETRC" or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +117,8 @@ class Asked(list):
     """The questions that a server was asked, and what it answers instead of what MLflow would."""
 
     instead: tuple[int, bytes] | None = None
+    by_path: Mapping[str, object] | None = None  # what is asked for, such as runs -> the JSON answered
+    headers: Mapping[str, str] = {}
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +138,8 @@ def served(store, tmp_path_factory: pytest.TempPathFactory):
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             status, told = asked.instead or _answer(self.path, body, self)
             self.send_response(status)
+            for name, value in asked.headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(told)))
             self.end_headers()
             self.wfile.write(told)
@@ -132,6 +150,8 @@ def served(store, tmp_path_factory: pytest.TempPathFactory):
             """Say nothing."""
 
     def _answer(path: str, body: bytes, question: Server) -> tuple[int, bytes]:
+        if asked.by_path is not None:
+            return 200, json.dumps(asked.by_path.get(path.partition("?")[0].split("/")[-2], {})).encode()
         reply = app.test_client().open(path, method=question.command, data=body, headers=dict(question.headers))
         return reply.status_code, reply.data
 
@@ -279,8 +299,11 @@ def test_a_server_tells_the_same_runs_and_versions_as_its_store(
     assert told(rest) == told(direct)
     assert (rest._plain is not None) == (road == "plain")
     assert (rest.experiments(), rest.registry()) == (direct.experiments(), direct.registry())
-    monkeypatch.setattr(mlflow_rest, "PAGE", 2)
-    assert told(rest) == told(direct)
+    whole = told(direct)
+    for module in (mlflow_rest, mlflow_client):
+        monkeypatch.setattr(module, "PAGE", 2)
+    assert [len(page) for page in rest.everything()][:2] == [2, 2]
+    assert told(rest) == whole
 
 
 def test_the_questions_of_many_passes_go_over_one_connection(store, served, db: OpsDb) -> None:
@@ -302,6 +325,7 @@ def test_a_plain_server_is_asked_without_importing_mlflow(store, served) -> None
 @pytest.mark.parametrize(("settings", "sent"), [
     ({"USERNAME": "ann", "PASSWORD": "grün"}, "Basic YW5uOmdyw7xu"),
     ({"TOKEN": "abc"}, "Bearer abc"),
+    ({"TOKEN": "abc\n"}, "Bearer abc"),
     ({"USERNAME": "ann", "PASSWORD": "x", "TOKEN": "abc"}, "Basic YW5uOng="),
     ({}, None),
 ])
@@ -315,7 +339,7 @@ def test_mlflows_own_settings_say_who_asks(served, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(("settings", "verify", "cert"), [
     ({}, True, None), ({"INSECURE_TLS": "true"}, False, None), ({"INSECURE_TLS": "false"}, True, None),
-    ({"SERVER_CERT_PATH": "/ours.pem", "CLIENT_CERT_PATH": "/me.pem"}, "/ours.pem", "/me.pem"),
+    ({"SERVER_CERT_PATH": __file__, "CLIENT_CERT_PATH": io.__file__}, __file__, io.__file__),
 ])
 def test_mlflows_own_settings_say_which_certificates_hold(
     monkeypatch: pytest.MonkeyPatch, settings, verify, cert
@@ -333,6 +357,8 @@ def test_mlflows_own_settings_say_which_certificates_hold(
 
     def send(question: requests.PreparedRequest, **how: object) -> requests.Response:
         sent.update(how)
+        if not how["verify"]:  # as urllib3 does, with each question
+            warnings.warn("unverified", InsecureRequestWarning, stacklevel=1)
         return Answered()
 
     monkeypatch.setattr(pages._session, "send", send)
@@ -357,9 +383,16 @@ def test_what_mlflows_client_alone_can_do_is_left_to_it(tmp_path, monkeypatch: p
     (401, b"You are not authenticated", SourceUnavailable, r"refuses us .*MLFLOW_TRACKING_USERNAME"),
     (403, b'{"error_code": "PERMISSION_DENIED", "message": "no"}', SourceUnavailable, "refuses us"),
     (400, b'{"error_code": "INVALID_PARAMETER_VALUE", "message": "odd"}', SourceMalformed, r"cannot use .*odd"),
+    (400, b'{"error_code": "BAD_REQUEST", "message": "Number 4030 or 403"}', SourceMalformed, r"cannot use .*4030"),
+    (403, b'{"error_code": "ODD", "message": "no, it timed out"}', SourceUnavailable, r"refuses us .*it timed out"),
     (404, b"<html>not here</html>", SourceMalformed, "cannot use"),
+    (429, b"", SourceUnavailable, "it wants fewer questions"),
+    (501, b"Connection refused", SourceUnavailable, r"error 501, Connection refused"),
     (503, b"", SourceUnavailable, "the proxy before it answers with errors"),
     (200, b"", SourceMalformed, "other than a JSON object"),
+    (200, b'{"status": "maintenance"}', SourceMalformed, "answers without experiments"),
+    (200, b'{"experiments": "maintenance"}', SourceMalformed, "experiments is no list"),
+    (200, b'{"experiments": [{"experiment_id": null}]}', SourceMalformed, "shape that is not its own"),
     (200, b'{"experiments": [{"id": 1}]}', SourceMalformed, "shape that is not its own"),
 ])
 def test_what_a_server_answers_instead_of_runs_is_one_line(
@@ -370,6 +403,156 @@ def test_what_a_server_answers_instead_of_runs_is_one_line(
     with pytest.raises(kind, match=said) as caught:
         MlflowRuns(served[0]).experiments()
     assert "\n" not in str(caught.value)
+
+
+def test_what_an_answer_leaves_empty_is_read_as_left_out(served, monkeypatch: pytest.MonkeyPatch) -> None:
+    address, asked = served
+    info = dict.fromkeys(["status", "start_time", "end_time", "run_name", "user_id", "artifact_uri", "lifecycle_stage"])
+    pair, metric = {"key": "k", "value": None}, {"key": "k", "value": None, "timestamp": None, "step": None}
+    dataset = dict.fromkeys(["name", "digest", "source_type", "source", "profile"])
+    full = {"metrics": [metric], "params": [pair], "tags": [pair]}
+    runs = [({**info, "run_id": "bare", "experiment_id": "1"}, None, None),
+            ({**info, "run_id": "empty", "experiment_id": "1"}, dict.fromkeys(full), {"dataset_inputs": None}),
+            ({**info, "run_id": "full", "experiment_id": "1"}, full,
+             {"dataset_inputs": [{"dataset": None, "tags": None}, {"dataset": dataset, "tags": [pair]}]})]
+    version = dict.fromkeys(["run_id", "creation_timestamp", "status", "source", "description", "tags"])
+    monkeypatch.setattr(asked, "by_path", {
+        "experiments": {"experiments": [{"experiment_id": "1", "name": None}], "next_page_token": None},
+        "runs": {"runs": [{"info": i, "data": d, "inputs": g} for i, d, g in runs], "next_page_token": None},
+        "registered-models": {"registered_models": [{"name": "m", "aliases": None}], "next_page_token": None},
+        "model-versions": {"model_versions": [{**version, "name": "m", "version": "1"}], "next_page_token": None}})
+    source = MlflowRuns(address)
+    assert source.experiments() == {"1": ""}
+    read = [run for page in source.everything() for run in page]
+    assert {(r.status, r.start_ms, r.end_ms, r.name, r.user, r.artifact_uri, r.deleted) for r in read} == {
+        ("RUNNING", 0, None, "", "", "", False)}
+    assert [(r.run_id, r.params, r.tags, r.metrics, len(r.inputs)) for r in read] == [
+        ("bare", {}, {}, (), 0), ("empty", {}, {}, (), 0), ("full", {"k": ""}, {"k": ""}, (("k", 0, 0, 0),), 2)]
+    (found,), aliases = source.registry()
+    assert ((found.run_id, found.created_at, found.source, found.tags), aliases) == (("", None, "", {}), {})
+    wanted = {"experiments": "experiments", "runs": "runs", "registered-models": "registered_models"}
+    monkeypatch.setattr(asked, "by_path", {path: {key: None} for path, key in wanted.items()})
+    assert (MlflowRuns(address).experiments(), list(source.everything()), source.registry()) == ({}, [], ([], {}))
+
+
+def test_a_server_in_maintenance_leaves_the_mirror_as_it_was(
+    served, db: OpsDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, asked = served
+    step, runs, registry = mirror_of(db, MlflowRuns(address))
+    step.run(now=NOW)
+    before = runs.count(RunFilter(deleted=True)), len(registry.versions("m")), registry.champion("m")
+    assert before[0]
+    assert before[2]
+    monkeypatch.setattr(asked, "instead", (200, b'{"status": "maintenance"}'))
+    with pytest.raises(SourceMalformed, match="answers without experiments"):
+        step.run(now=NOW + timedelta(days=2))
+    assert (runs.count(RunFilter(deleted=True)), len(registry.versions("m")), registry.champion("m")) == before
+    for ask in (lambda pages: pages.runs("", names={"1": ""}, order_by=(), deleted=True, token=""),
+                lambda pages: pages.models(""), lambda pages: pages.versions("")):
+        with pytest.raises(SourceMalformed, match="answers without"):
+            ask(mlflow_rest.RestPages(address, address))
+
+
+@pytest.mark.parametrize("field", ["start_time", "end_time"])
+def test_a_time_beyond_64_bits_is_one_line(served, monkeypatch: pytest.MonkeyPatch, field: str) -> None:
+    address, asked = served
+    for odd in (2**63, float("inf")):
+        monkeypatch.setattr(asked, "by_path", {
+            "experiments": {"experiments": [{"experiment_id": "1"}]},
+            "runs": {"runs": [{"info": {"run_id": "r", "experiment_id": "1", field: odd}}]}})
+        with pytest.raises(SourceMalformed, match="shape that is not its own"):
+            list(MlflowRuns(address).everything())
+
+
+def test_a_server_that_never_ends_its_pages_is_left(served, monkeypatch: pytest.MonkeyPatch) -> None:
+    address, asked = served
+    asked.clear()
+    monkeypatch.setattr(asked, "by_path", {"experiments": {"experiments": [], "next_page_token": "same"}})
+    with pytest.raises(SourceMalformed, match="that it gave before"):
+        MlflowRuns(address).experiments()
+    assert len(asked) == 2
+
+
+def test_a_server_cannot_have_us_wait_for_hours(served, monkeypatch: pytest.MonkeyPatch) -> None:
+    address, asked = served
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    monkeypatch.setattr(asked, "instead", (503, b""))
+    monkeypatch.setattr(asked, "headers", {"Retry-After": "21600"})
+    asked.clear()
+    for ask in (MlflowRuns(address).experiments, lambda: MlflowBaselines(address).versions("m")):
+        with pytest.raises(SourceUnavailable, match="the proxy before it answers with errors"):
+            ask()
+    assert len(asked) == 4
+    assert not [seconds for seconds in slept if seconds > 1]
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    *[("MLFLOW_HTTP_REQUEST_TIMEOUT", odd) for odd in ("abc", "0", "inf")],
+    ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "-1"), ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1.5"),
+    ("MLFLOW_TRACKING_CLIENT_CERT_PATH", "/none.pem"), ("MLFLOW_TRACKING_SERVER_CERT_PATH", "/none.pem"),
+    ("MLFLOW_TRACKING_TOKEN", "s3c\nr3t"), ("MLFLOW_TRACKING_TOKEN", "s3c€r3t"),
+])
+def test_a_setting_that_cannot_be_used_is_named_and_a_secret_one_not_shown(
+    served, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name) as caught:
+        MlflowRuns("https://127.0.0.1:1").experiments()
+    assert not re.search("s3c|r3t", str(caught.value))
+
+
+@pytest.mark.parametrize("name", ["MlflowRuns", "MlflowBaselines", "MlflowRegistry", "inspect_sources"])
+def test_whatever_asks_mlflow_is_patient_first(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for variable in PATIENCE:
+        monkeypatch.setenv(variable, "kept")  # so that the test leaves none of them behind
+        monkeypatch.delenv(variable)
+    if name == "inspect_sources":
+        with pytest.raises(SourceUnavailable):
+            inspect_sources.models("sqlite:////none.db")
+    else:
+        kinds = {"MlflowRuns": MlflowRuns, "MlflowBaselines": MlflowBaselines, "MlflowRegistry": MlflowRegistry}
+        kinds[name]("http://mlflow")
+    assert {variable: os.environ.get(variable) for variable in PATIENCE} == PATIENCE
+
+
+def test_mlflow_reports_its_use_to_nobody_where_only_baselines_are_asked_for() -> None:
+    # Tests, and build servers by any of many names, have MLflow silent by themselves.
+    asks = ("import os; os.environ.clear(); from services.adapters.mlflow_baseline import MlflowBaselines; "
+            "MlflowBaselines('http://127.0.0.1:9')._mlflow(); "
+            "from mlflow.telemetry.client import get_telemetry_client; "
+            "print(os.environ['MLFLOW_HTTP_REQUEST_MAX_RETRIES'], get_telemetry_client())")
+    assert run_python(asks) == "1 None"
+
+
+def asked_by(name: str, uri: str) -> None:
+    """Ask MLflow at an address by one of the ways that the program has."""
+    if name.startswith("MlflowRuns"):
+        MlflowRuns(uri).experiments()
+    elif name == "MlflowBaselines":
+        MlflowBaselines(uri).versions("m")
+    elif name == "MlflowRegistry":
+        MlflowRegistry(uri).alias("m", "champion")
+    else:
+        inspect_sources.models(uri)
+
+
+@pytest.mark.parametrize("name", [
+    "MlflowRuns", "MlflowRuns by MLflow's client", "MlflowBaselines", "MlflowRegistry", "inspect_sources"])
+@pytest.mark.parametrize("answer", [None, (200, b"<html>login</html>"), (400, b"{}"), (200, b"[]")])
+def test_the_password_of_an_address_is_in_no_message(
+    served, monkeypatch: pytest.MonkeyPatch, name: str, answer: tuple[int, bytes] | None
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    if name.endswith("client"):
+        monkeypatch.setenv("MLFLOW_WORKSPACE", "w")  # which has that one ask
+    monkeypatch.setattr(served[1], "instead", answer)
+    place = served[0].removeprefix("http://") if answer else "127.0.0.1:not-a-port"  # which is quoted whole
+    with pytest.raises(OpsError) as caught:
+        asked_by(name, f"http://bob:hunter2@{place}")
+    assert "127.0.0.1" in str(caught.value)
+    assert not re.search("bob|hunter2", str(caught.value))
 
 
 def test_the_data_that_a_training_logged_is_measured_against_what_serves(store, db: OpsDb) -> None:
