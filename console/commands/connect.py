@@ -8,6 +8,7 @@ import typer
 
 from console.commands.face import EXIT, AsJson, face, now, print_items, print_json
 from services import bootstrap
+from services.adapters.mlflow_words import shown
 from services.core.measurement import worst
 from services.errors import NotFound, Refused
 from services.settings import load
@@ -60,7 +61,7 @@ def init(
     tracking = tracking or _ask("Address of the MLflow server", "--tracking", "http://127.0.0.1:5000")
     names = inspect.models(tracking)
     if not names:
-        raise NotFound(f"{tracking} has no registered model: register one, then run interlock init again")
+        raise NotFound(f"{shown(tracking)} has no registered model: register one, then run interlock init again")
     model = model or (names[0] if len(names) == 1 else _ask(f"Model ({', '.join(names)})", "--model", names[0]))
     found = inspect.model(tracking, model, version=version)
     first = propose(model, log_columns=list(seen.columns), inputs=list(found.inputs), given=said)

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from console import session
+from services.adapters.mlflow_words import shown
 from services.bootstrap import settings_holdings
 from services.core.identity import Holding
 from services.demo import manifest
@@ -43,8 +44,8 @@ def system() -> System:
         facts={
             "Interlock": version("interlock"),
             "Ops store": repr(services.db).removeprefix("OpsDb(").removesuffix(")"),
-            "Engine": settings.engine.url,
-            "Tracking": settings.tracking_uri,
+            "Engine": shown(settings.engine.url),
+            "Tracking": shown(settings.tracking_uri),
             "Home": str(settings.home_path),
             "Sign-in": settings.console.sign_in,
             "Models": ", ".join(settings.models) or "none declared",

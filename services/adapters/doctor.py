@@ -16,6 +16,7 @@ from services.adapters import inspect_sources
 from services.adapters.doctor_logs import try_labels, try_log
 from services.adapters.gateway_address import address
 from services.adapters.house_tables import LeaseTable
+from services.adapters.mlflow_words import shown
 from services.adapters.ops_db import OpsDb
 from services.core.measurement import Verdict
 from services.core.window import span_text
@@ -92,19 +93,20 @@ def _tracking(settings: Settings) -> tuple[Verdict, str]:
     uri = settings.tracking_uri
     if not settings.tracking_named:
         return Verdict.INCONCLUSIVE, "none is named (tracking.uri): runs and versions stay unknown"
+    place = shown(uri)
     if uri.startswith(("http://", "https://")):
         try:
             answer = httpx.get(f"{uri.rstrip('/')}/health", timeout=PATIENCE_S)
         except httpx.HTTPError as error:
-            return Verdict.FAIL, f"MLflow at {uri} does not answer ({type(error).__name__}): check that it runs"
+            return Verdict.FAIL, f"MLflow at {place} does not answer ({type(error).__name__}): check that it runs"
         if answer.status_code != httpx.codes.OK:
-            return Verdict.FAIL, f"MLflow at {uri} answers {answer.status_code} to /health: check address and access"
+            return Verdict.FAIL, f"MLflow at {place} answers {answer.status_code} to /health: check address and access"
     names = inspect_sources.models(uri, settings.tracking.registry_uri)
     unknown = [name for name in settings.models if name not in names]
     if unknown:
-        return Verdict.WARN, f"{uri} answers, but {', '.join(unknown)} is not registered there; it has " + (
+        return Verdict.WARN, f"{place} answers, but {', '.join(unknown)} is not registered there; it has " + (
             ", ".join(names[:8]) or "no model")
-    return Verdict.PASS, f"{uri} answers with {len(names)} registered models"
+    return Verdict.PASS, f"{place} answers with {len(names)} registered models"
 
 
 def _gateway(settings: Settings, environment: str) -> tuple[Verdict, str]:

@@ -9,10 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, MetaData, Select, Table, and_, create_engine, event, make_url, select, text
+from sqlalchemy import Connection, Engine, MetaData, Select, Table, and_, create_engine, event, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.adapters.mlflow_runs import MlflowRuns
+from services.adapters.mlflow_words import shown
 from services.errors import SettingsError, SourceMalformed, SourceUnavailable
 from services.training.inputs import read_input
 from services.training.run import DataInput, RawRun
@@ -35,7 +36,7 @@ class MlflowSql(MlflowRuns):
         super().__init__(uri, registry_uri)
         try:
             self._engine = _read_only(sql)
-            self._shown = make_url(sql).render_as_string(hide_password=True)
+            self._shown = shown(sql)
         except (SQLAlchemyError, ModuleNotFoundError) as error:
             raise SettingsError(f"tracking.sql cannot be used: {error}. Write sqlite:///… or postgresql+psycopg://…, "
                                 "or leave it empty to read through MLflow") from error

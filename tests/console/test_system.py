@@ -38,6 +38,14 @@ def test_what_was_read_without_a_monitor_is_no_sign_that_one_runs(console):
     assert "never ran" not in words
 
 
+def test_the_address_of_mlflow_is_shown_without_user_and_password(console):
+    console.file.write_text('[tracking]\nuri = "http://bob:hunter2@mlflow:5000"\n' + console.file.read_text())
+    words = console.words(console.open("system"))
+    assert "http://…@mlflow:5000" in words
+    assert "bob" not in words
+    assert "hunter2" not in words
+
+
 def test_the_demo_says_what_is_real_and_what_is_not(console):
     items = [{"what": "models", "truth": "real", "text": "Trained while seeding"},
              {"what": "latencies", "truth": "simulated", "text": "Drawn"}]
