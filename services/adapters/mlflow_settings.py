@@ -47,7 +47,7 @@ def patience(word: str) -> float:
     whole, positive = word == "MAX_RETRIES", word == "TIMEOUT"
     if not isfinite(value) or not 0 <= value <= _LONGEST or (positive and not value) or (whole and value % 1):
         raise SettingsError(f"{name} is {told!r}: set a {'whole ' if whole else ''}number "
-                            f"{'above' if positive else 'from'} 0 to {_LONGEST}, or none")
+                            f"{'above 0,' if positive else 'from 0'} up to {_LONGEST}, or none")
     return value
 
 
@@ -72,10 +72,10 @@ def certificates(url: str) -> tuple[bool | str, str | None]:
     """Return how a server's certificate is checked, and the file of our own.
 
     Raises:
-        SettingsError: the address needs a file that cannot be read.
+        SettingsError: a file that is needed cannot be read.
     """
-    server, ours = (_file(f"MLFLOW_TRACKING_{word}_CERT_PATH", needed=url.startswith("https://"))
-                    for word in ("SERVER", "CLIENT"))
+    server = _file("MLFLOW_TRACKING_SERVER_CERT_PATH", needed=url.startswith("https://"))
+    ours = _file("MLFLOW_TRACKING_CLIENT_CERT_PATH", needed=True)  # requests wants it there for plain http too
     insecure = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in {"true", "1"}
     return (False if insecure else server or True), ours
 

@@ -8,11 +8,13 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -477,7 +479,8 @@ def test_a_server_that_never_ends_its_pages_is_left(served, monkeypatch: pytest.
 def test_a_server_cannot_have_us_wait_for_hours(served, monkeypatch: pytest.MonkeyPatch) -> None:
     address, asked = served
     slept: list[float] = []
-    monkeypatch.setattr("time.sleep", slept.append)
+    # Not for every thread of this process: only where both roads wait before they ask again.
+    monkeypatch.setattr("urllib3.util.retry.time", SimpleNamespace(sleep=slept.append, time=time.time))
     monkeypatch.setattr(asked, "instead", (503, b""))
     monkeypatch.setattr(asked, "headers", {"Retry-After": "21600"})
     asked.clear()
@@ -499,7 +502,7 @@ def test_a_setting_that_cannot_be_used_is_named_and_a_secret_one_not_shown(
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=name) as caught:
-        MlflowRuns("https://127.0.0.1:1").experiments()
+        MlflowRuns("http://127.0.0.1:1" if "CLIENT" in name else "https://127.0.0.1:1").experiments()
     assert not re.search("s3c|r3t", str(caught.value))
 
 
