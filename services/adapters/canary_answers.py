@@ -10,7 +10,7 @@ from typing import Any, Final
 import duckdb
 
 from services.adapters.profile_engine import first_line
-from services.adapters.profile_sql import literal
+from services.adapters.profile_sql import parquet
 from services.errors import SourceUnavailable
 from services.releases.canary import Labelled, Pairs, Segment
 
@@ -98,7 +98,7 @@ def pairs(
 
 def labels(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> str:
     """Return the query for one usable label per request; labels that contradict each other are none."""
-    relation = f"read_parquet([{', '.join(literal(f) for f in files)}], union_by_name=true, hive_partitioning=false)"
+    relation = parquet(files)
     kinds = {row[0]: row[1] for row in run(connection, f"DESCRIBE SELECT * FROM {relation}")}
     at = "label_ts" if "WITH TIME ZONE" in str(kinds.get("label_ts")) else "label_ts AT TIME ZONE 'UTC'"
     return (f"(SELECT CAST(request_id AS VARCHAR) AS id, any_value(TRY_CAST(label AS DOUBLE)) AS label, "

@@ -15,7 +15,7 @@ import duckdb
 from services.adapters import canary_answers
 from services.adapters.canary_answers import moment, run
 from services.adapters.profile_engine import connect
-from services.adapters.profile_sql import identifier, literal
+from services.adapters.profile_sql import identifier, literal, parquet
 from services.core.window import TimeWindow
 from services.predictions.ledger import LogFile, overlapping
 from services.predictions.schema import CANARY, CHAMPION, SHADOW
@@ -118,9 +118,8 @@ class CanaryLog:
                     continue
                 n = 1 if shadow else max(1, round((100 - span.weight_pct) / span.weight_pct))
                 totals = run(connection, _TOTALS.format(rows=rows, **terms))[0]
-                before = self._rows(connection, TimeWindow(spans[0].start, span.start), environment)
-                drawn = totals if shadow else run(connection, _FIRST.format(
-                    rows=rows, before=before or "SELECT '' AS entity", **terms))[0]
+                earlier = TimeWindow(spans[0].start, span.start)
+                drawn = totals if shadow else self._first(connection, rows, earlier, environment, terms)
                 counted.append(replace(span, n_champion=totals[0], n_candidate=totals[1], first_champion=drawn[0],
                                        first_candidate=drawn[1]))
                 blocks += [
@@ -188,6 +187,16 @@ class CanaryLog:
         return canary_answers.labelled(connection, rows, labels, terms, task=self._settings.task, start=window.start,
                                        end=window.end, paired=shadow)
 
+    def _first(
+        self, connection: duckdb.DuckDBPyConnection, rows: str, earlier: TimeWindow, environment: str,
+        terms: Mapping[str, str],
+    ) -> tuple[int, int]:
+        """Return how many entities, none seen earlier, came to the champion first, and how many to the candidate."""
+        before = self._rows(connection, earlier, environment) if earlier.start < earlier.end else None
+        champion, candidate = run(connection, _FIRST.format(
+            rows=rows, before=before or "SELECT '' AS entity", **terms))[0]
+        return champion, candidate
+
     def _p95(
         self, connection: duckdb.DuckDBPyConnection, before: datetime, environment: str, champion: str
     ) -> float | None:
@@ -219,8 +228,7 @@ class CanaryLog:
         there = overlapping(self._files().values(), window)
         if not there:
             return None
-        listed = ", ".join(literal(str(self._root / file.path)) for file in there)
-        relation = f"read_parquet([{listed}], union_by_name=true, hive_partitioning=false)"
+        relation = parquet([str(self._root / file.path) for file in there])
         kinds = {row[0] for row in run(connection, f"DESCRIBE SELECT * FROM {relation}")}
         named = self._settings.columns
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from services.adapters import profile_engine
 from services.adapters.profile_engine import connect
-from services.adapters.profile_sql import identifier
+from services.adapters.profile_sql import identifier, parquet
 from services.adapters.signal_rows import fault
 from services.checks.ports import Part
 from services.checks.schema import ColumnSchema
@@ -128,4 +128,4 @@ class DatasetRows:
 
     @staticmethod
     def _relation(parts: Sequence[Part]) -> str:
-        return profile_engine.parquet([str(file) for part in parts for file in part.files])
+        return parquet(str(file) for part in parts for file in part.files)

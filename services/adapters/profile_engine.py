@@ -180,18 +180,13 @@ def count_files(files: Sequence[Path], layout: Layout, held: Mapping[str, str], 
     found = [parquet_count.count(data, {ours: columns[ours] for ours in columns if ours in sortable})]
     rest = Layout({ours: bins for ours, bins in layout.columns.items() if ours not in sortable})
     if rest.columns:
-        relation = parquet([str(file) for file in files])
+        relation = sql.parquet([str(file) for file in files])
         with connect() as connection:
             kinds = columns_of(connection, relation, name)
             sources = {ours: Source(value=identifier(held[ours]), kind=kinds[held[ours]])
                        if held.get(ours) in kinds else NEVER for ours in rest.columns}
             found.append(merged(rest, (profile for _, _, profile in count(connection, relation, rest, sources))))
     return joined(layout, found)
-
-
-def parquet(paths: Sequence[str]) -> str:
-    """Return SQL that reads Parquet files by name; what only some of them have is NULL in the others."""
-    return f"read_parquet([{', '.join(map(sql.literal, paths))}], union_by_name=true, hive_partitioning=false)"
 
 
 def first_line(error: Exception) -> str:
@@ -234,7 +229,7 @@ def _largest(cut: Sequence[tuple[datetime | None, tuple[str | None, ...], Profil
 
 def _register(connection: duckdb.DuckDBPyConnection, source: Any, name: str) -> str:
     if _is_path(source):
-        return parquet([_glob(source)])
+        return sql.parquet([_glob(source)])
     try:
         connection.register("given", source)
     except duckdb.Error as error:

@@ -5,7 +5,7 @@ NaN depends on its version, so NaN is taken out first. Each value is guarded onc
 read: a FILTER or a CASE in each would cost more than the aggregate. Nothing here opens a connection.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -45,6 +45,11 @@ def first_of_repeats(relation: str, key: str, variant: str, time: str) -> str:
     """Return SQL for the rows with the earliest only of each key and variant; a row without a key repeats none."""
     nth = f"row_number() OVER (PARTITION BY {identifier(key)}, {variant} ORDER BY {time})"
     return f"(SELECT * FROM {relation} QUALIFY {identifier(key)} IS NULL OR {nth} = 1)"
+
+
+def parquet(paths: Iterable[str]) -> str:
+    """Return SQL that reads Parquet files by name; what only some of them have is NULL in the others."""
+    return f"read_parquet([{', '.join(map(literal, paths))}], union_by_name=true, hive_partitioning=false)"
 
 
 def is_number(kind: str) -> bool:

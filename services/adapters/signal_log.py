@@ -16,7 +16,7 @@ from services.adapters import label_sql
 from services.adapters.mirrored_log import MirroredLog
 from services.adapters.prediction_log import ParquetLog
 from services.adapters.profile_engine import connect, first_line
-from services.adapters.profile_sql import identifier, literal, utc
+from services.adapters.profile_sql import identifier, literal, parquet, utc
 from services.core.window import DAY, TimeWindow
 from services.errors import SourceUnavailable
 from services.predictions.ledger import CLOCKS, LogFile, overlapping
@@ -201,8 +201,7 @@ class SignalLog:
 
     @staticmethod
     def _relation(root: Path | None, paths: Sequence[str]) -> str:
-        listed = ", ".join(literal(str((root or Path()) / path)) for path in paths)
-        return f"read_parquet([{listed}], union_by_name=true, hive_partitioning=false)"
+        return parquet(str((root or Path()) / path) for path in paths)
 
 
 def label_files(settings: Settings, model: str) -> ParquetLog | MirroredLog:

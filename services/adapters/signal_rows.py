@@ -10,7 +10,7 @@ from typing import Any, Final
 import duckdb
 
 from services.adapters.profile_engine import connect, first_line
-from services.adapters.profile_sql import identifier, literal, utc
+from services.adapters.profile_sql import identifier, literal, parquet, utc
 from services.checks.ports import Offending
 from services.checks.schema import ColumnSchema
 from services.core.window import TimeWindow
@@ -154,8 +154,7 @@ WHERE class <= {CLASSES} ORDER BY n DESC, error_type, ts DESC""")
                 f"{text(names.environment, literal('production'))} AS environment")
 
     def _relation(self, files: Sequence[LogFile]) -> str:
-        listed = ", ".join(literal(str(self._root / file.path)) for file in files)
-        return f"read_parquet([{listed}], union_by_name=true, hive_partitioning=false)"
+        return parquet(str(self._root / file.path) for file in files)
 
 
 def fault(column: ColumnSchema, check: str) -> str:

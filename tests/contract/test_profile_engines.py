@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from services.adapters import ibis_engine, profile_engine
-from services.adapters.profile_sql import Source, first_of_repeats, identifier
+from services.adapters.profile_sql import Source, first_of_repeats, identifier, parquet
 from services.errors import SourceUnavailable
 from services.profiles.bins import NumericBins
 from services.profiles.count import count_rows
@@ -245,7 +245,7 @@ def test_whole_files_are_counted_as_the_query_counts_them_whatever_the_type(
     file = tmp_path / "part.parquet"
     pq.write_table(table_of(values, len(values)), file)
     with profile_engine.connect() as connection:
-        relation = profile_engine.parquet([str(file)])
+        relation = parquet([str(file)])
         kinds = profile_engine.columns_of(connection, relation, "part")
         sources = {c: Source(value=identifier(c), kind=kinds[c]) if c in kinds else profile_engine.NEVER
                    for c in layout.columns}
